@@ -1,0 +1,30 @@
+"""The book's figures: every function takes ``ax=None`` and returns the axes it drew on.
+
+Importing this module makes the book's look (:data:`STYLE`) matplotlib's default.
+"""
+
+from bnkit.plots.curves import learning_curves, loss_surface_contours
+from bnkit.plots.distributions import dots_with_spread, histogram, layer_histograms, paired_dots
+from bnkit.plots.matrices import confusion_matrix, digit_grid, step_table
+from bnkit.plots.style import COLORS, DIVERGING, STYLE, appearance, new_axes, to_numpy, use_style
+
+__all__ = [
+    "COLORS",
+    "DIVERGING",
+    "STYLE",
+    "appearance",
+    "confusion_matrix",
+    "digit_grid",
+    "dots_with_spread",
+    "histogram",
+    "layer_histograms",
+    "learning_curves",
+    "loss_surface_contours",
+    "new_axes",
+    "paired_dots",
+    "step_table",
+    "to_numpy",
+    "use_style",
+]
+
+use_style()

@@ -1,0 +1,124 @@
+"""The look of the book's figures: one meaning per colour, legible on white and on dark."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+
+__all__ = ["COLORS", "DIVERGING", "STYLE", "appearance", "new_axes", "to_numpy", "use_style"]
+
+COLORS = {
+    "bn": "#0072B2",  # batch normalization
+    "plain": "#D55E00",  # the same network without it
+    "layer": "#009E73",  # layer normalization
+    "group": "#CC79A7",  # group and other normalizations
+    "other": "#E69F00",
+    "reference": "#8d9199",
+    "text": "#7b7f87",
+}
+
+DIVERGING = LinearSegmentedColormap.from_list(
+    "bnkit", [COLORS["plain"], "#f6d9c6", "#f4f4f2", "#c6dff0", COLORS["bn"]]
+)
+
+STYLE = {
+    "figure.figsize": (7.0, 3.2),
+    "figure.dpi": 100,
+    "savefig.dpi": 100,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "text.color": COLORS["text"],
+    "axes.titlecolor": COLORS["text"],
+    "axes.labelcolor": COLORS["text"],
+    "axes.edgecolor": COLORS["text"],
+    "xtick.color": COLORS["text"],
+    # One step lighter than the x ticks: where all tick labels are dark (or all light), Jupyter
+    # asks for a light (or dark) box behind a transparent figure; a mixture gets no box.
+    "ytick.color": "#7e828a",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.prop_cycle": cycler(
+        color=[COLORS[k] for k in ("bn", "plain", "layer", "group", "other", "reference")]
+    ),
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "image.interpolation": "nearest",
+}
+
+_MEANINGS = {
+    "bn": ("bn", "batch", "batchnorm", "torch", "bnkit"),
+    "plain": ("plain", "none", "no", "without"),
+    "layer": ("layer", "layernorm", "ln"),
+    "group": ("group", "groupnorm", "gn", "instance", "rms"),
+}
+_DRAWN = {"bn": ("-", "o"), "plain": ("--", "s"), "layer": ("-.", "^"), "group": (":", "D")}
+_CYCLE = (("other", "-", "v"), ("reference", "--", "P"), ("group", ":", "D"), ("layer", "-.", "^"))
+
+
+def use_style() -> None:
+    """Make the book's look matplotlib's default; importing :mod:`bnkit.plots` does it.
+
+    Example:
+        >>> import matplotlib as mpl
+        >>> use_style()
+        >>> mpl.rcParams["figure.facecolor"]
+        'none'
+    """
+    mpl.rcParams.update(STYLE)
+
+
+def appearance(name: str, index: int = 0) -> dict[str, str]:
+    """Colour, line style and marker of a series, from the first word that means a normalization.
+
+    Args:
+        name: the label of the series, such as ``"BN"`` or ``"without BN"``.
+        index: which of the spare looks to take where the name means none.
+
+    Returns:
+        ``color``, ``linestyle`` and ``marker``, to be unpacked into a plotting call.
+
+    Example:
+        >>> appearance("without BN")["color"] == COLORS["plain"]
+        True
+    """
+    for word in name.lower().replace("-", " ").replace(",", " ").split():
+        for meaning, words in _MEANINGS.items():
+            if word in words:
+                line, marker = _DRAWN[meaning]
+                return {"color": COLORS[meaning], "linestyle": line, "marker": marker}
+    color, line, marker = _CYCLE[index % len(_CYCLE)]
+    return {"color": COLORS[color], "linestyle": line, "marker": marker}
+
+
+def new_axes(ax: Axes | None = None, figsize: tuple[float, float] | None = None) -> Axes:
+    """``ax`` itself, or the axes of a new figure.
+
+    Example:
+        >>> ax = new_axes(figsize=(3, 2))
+        >>> new_axes(ax) is ax
+        True
+    """
+    return plt.subplots(figsize=figsize)[1] if ax is None else ax
+
+
+def to_numpy(values: object) -> np.ndarray:
+    """An array of a tensor (detached, on the CPU), a list or an array.
+
+    Example:
+        >>> to_numpy([1, 2]).tolist()
+        [1, 2]
+    """
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+    return np.asarray(values)
