@@ -26,8 +26,8 @@ document.querySelectorAll('.claims-ledger th button').forEach((button, column) =
     head.parentNode.querySelectorAll('th').forEach(th => th.removeAttribute('aria-sort'));
     head.setAttribute('aria-sort', up ? 'ascending' : 'descending');
     const key = row => row.cells[column].dataset.key || row.cells[column].textContent;
-    [...body.rows].sort((a, b) => (up ? 1 : -1) * key(a).localeCompare(key(b), 'en', {numeric: true}))
-      .forEach(row => body.append(row));
+    const order = (a, b) => key(a).localeCompare(key(b), 'en', {numeric: true});
+    [...body.rows].sort((a, b) => (up ? 1 : -1) * order(a, b)).forEach(row => body.append(row));
   };
 });
 </script>"""
