@@ -1,0 +1,107 @@
+# `make help` lists the targets. Settings, on make's command line:
+#   PYTHON=path/to/python  use that existing environment as it is: nothing is installed
+#   PYTHON3=python3.12     the interpreter from which .venv is made
+#   OUT=folder             build into folder/_build/html instead of _build/html
+#   CHAPTERS="chapters/..."  the notebooks of `make notebooks` and `make test-notebooks`
+
+VENV := .venv
+PYTHON3 ?= python3
+OUT ?= .
+SITE = $(OUT)/_build/html
+CHAPTERS ?= $(sort $(wildcard chapters/[0-9]*.ipynb))
+
+ifdef PYTHON
+BOOK_READY :=
+ALL_READY :=
+else
+PYTHON := $(VENV)/bin/python
+BOOK_READY := $(VENV)/.book-ready
+ALL_READY := $(VENV)/.all-ready
+endif
+
+INSTALL = $(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+JUPYTER_BOOK = $(PYTHON) -c 'from jupyter_book.cli.main import main; main()'
+# Two workers with one thread each: two threads for each collapse under load.
+QUIET_RUN = OMP_NUM_THREADS=1 BNKIT_WIDGETS=baked BOOK_SITE='$(SITE)'
+PYTEST = $(QUIET_RUN) $(PYTHON) -m pytest
+UNIT = tests bnkit --doctest-modules
+NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --dist loadfile -n 2
+
+.PHONY: help book html install test test-unit test-notebooks test-book lint format notebooks lab bench clean
+
+help:
+	@echo 'make book            build the book into $(SITE) (needs no torch)'
+	@echo 'make test            install everything, build the book, run every check and test'
+	@echo 'make install         .venv with bnkit, torch and all tools'
+	@echo 'make lab             open the notebooks in JupyterLab'
+	@echo 'make notebooks       execute the notebooks in place (CHAPTERS="chapters/02_equations.ipynb" for some)'
+	@echo 'make test-unit       tests of bnkit and of the notebooks'\'' structure'
+	@echo 'make test-notebooks  run every notebook afresh'
+	@echo 'make test-book       the built book in a browser'
+	@echo 'make lint            ruff, as the pre-commit hooks do'
+	@echo 'make format          let ruff mend what it can'
+	@echo 'make bench           speed and memory, as ratios'
+	@echo 'make clean           remove what was built; .venv stays'
+	@echo 'PYTHON=path/to/python uses an existing environment as it is.'
+
+book: $(BOOK_READY) html
+	@echo
+	@echo 'The book is built. Open $(SITE)/index.html in a browser.'
+
+# A second strict build would exit 0 in spite of a warning, since Sphinx skips unchanged pages: start afresh.
+html: $(BOOK_READY)
+	@rm -rf '$(OUT)/_build/.doctrees' '$(SITE)' '$(OUT)/_build/jupyter_execute'
+	$(JUPYTER_BOOK) build . --path-output '$(OUT)' --warningiserror --keep-going --quiet
+
+install: $(ALL_READY)
+
+test: $(ALL_READY) html lint
+	$(PYTEST) $(UNIT) $(CHAPTERS) $(NBVAL)
+
+test-unit: $(ALL_READY)
+	$(PYTEST) $(UNIT) --ignore=tests/test_book.py -n 2 --dist loadfile
+
+test-notebooks: $(ALL_READY)
+	$(PYTEST) $(CHAPTERS) $(NBVAL)
+
+test-book: $(ALL_READY) html
+	$(PYTEST) tests/test_book.py
+
+lint: $(ALL_READY)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+format: $(ALL_READY)
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+notebooks: $(ALL_READY)
+	$(PYTHON) scripts/execute_notebooks.py $(CHAPTERS)
+
+lab: $(ALL_READY)
+	$(PYTHON) -m jupyter lab chapters
+
+bench: $(ALL_READY)
+	$(PYTHON) -m bench
+
+clean:
+	rm -rf _build build bnkit.egg-info .pytest_cache .ruff_cache
+	find bnkit tests scripts _ext -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo 'The book needs Python 3.10 or newer; name one: make book PYTHON3=python3.12'; exit 1; }
+	@echo 'Making .venv ...'
+	@$(PYTHON3) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo 'Python could not make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv'; exit 1; }
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade pip
+
+$(VENV)/.book-ready: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo 'Installing what the book needs (about 300 MB, no torch) ...'
+	@$(INSTALL) --group book
+	@touch $@
+
+$(VENV)/.all-ready: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo 'Installing bnkit, torch and all tools (on Linux several GB, unless pip knows an index of CPU builds) ...'
+	@$(INSTALL) --editable . --group book --group test --group notebooks --group lint
+	@touch $@ $(VENV)/.book-ready

@@ -1,0 +1,62 @@
+"""Make the built site self-contained and light: no page asks another host for anything.
+
+- MathJax comes from the package sphinx-mathjax-offline, and only the part that is used: one script
+  and its fonts, 1.8 MB instead of 16. Every page loads it, since quizzes hold mathematics too.
+- The theme draws its icons with a FontAwesome script of 540 KB (gzipped). The dozen icons that the
+  pages really use are masks in _static/icons.css; the script and its fonts are dropped.
+- Source maps are dropped.
+"""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+MATHJAX_PACKAGE = "sphinx-mathjax-offline"  # the module's name has hyphens too
+MATHJAX_SCRIPT = "tex-chtml-full.js"  # tex-chtml.js stops at \boldsymbol
+MATHJAX_FONTS = "output/chtml/fonts/woff-v2"
+ICONS_NOTE = "/* Not shipped: icons.css draws the icons. */\n"
+
+
+def mathjax_folder() -> Path:
+    """The folder of MathJax inside the installed package."""
+    spec = find_spec(MATHJAX_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ExtensionError(f"the package {MATHJAX_PACKAGE} is not installed")
+    return Path(spec.origin).parent / "static" / "mathjax"
+
+
+def copy_mathjax(static: Path) -> None:
+    source, target = mathjax_folder(), static / "mathjax"
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source / MATHJAX_SCRIPT, target / MATHJAX_SCRIPT)
+    shutil.copytree(source / MATHJAX_FONTS, target / MATHJAX_FONTS, dirs_exist_ok=True)
+
+
+def drop_fontawesome(static: Path) -> None:
+    script = static / "scripts" / "fontawesome.js"
+    if script.exists():
+        script.write_text(ICONS_NOTE, encoding="utf-8")
+    shutil.rmtree(static / "vendor" / "fontawesome", ignore_errors=True)
+
+
+def finish(app: Sphinx, error: Exception | None) -> None:
+    """Trim what the theme has copied, and add MathJax."""
+    if error or app.builder.format != "html":
+        return
+    static = Path(app.outdir) / "_static"
+    copy_mathjax(static)
+    drop_fontawesome(static)
+    for source_map in static.rglob("*.map"):
+        source_map.unlink()
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.config.mathjax_path = f"mathjax/{MATHJAX_SCRIPT}"
+    app.set_html_assets_policy("always")
+    app.connect("build-finished", finish)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
