@@ -1,0 +1,236 @@
+"""Batch normalization as a function, its lines in the order of its equations.
+
+Shapes are written as in PyTorch: `N` the batch, `C` the channels (features), `*` any further
+axes such as length, height and width. Statistics are taken over `(N, *)`: one mean and one
+variance per channel.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from bnkit.folding import fold_batch_norm
+from bnkit.relatives import group_norm, instance_norm, layer_norm, rms_norm
+
+__all__ = [
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_statistics",
+    "fold_batch_norm",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "rms_norm",
+]
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    r"""Normalize each channel over the batch, then scale and shift it.
+
+    .. math::
+
+        \hat x = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}, \qquad y = \gamma \hat x + \beta
+
+    In training, :math:`\mu` and :math:`\sigma^2` (biased) are the batch's own, and the running
+    statistics move towards them in place: ``running = (1 - momentum) * running + momentum * new``,
+    the new variance being the unbiased one. Otherwise the running statistics take their place.
+
+    Args:
+        input: Batch of shape (N, C, *), any floating point dtype.
+        running_mean: Shape (C,), or None in training.
+        running_var: Shape (C,), or None in training.
+        weight: Gamma, shape (C,); None means 1. Like all of (C,): of the input's dtype, or
+            float32 where the input is float16 or bfloat16.
+        bias: Beta, shape (C,); None means 0.
+        training: Normalize with the statistics of the batch instead of the running ones.
+        momentum: Weight of the *new* value (Keras and ONNX: of the old one).
+        eps: Added to the variance under the square root.
+
+    Returns:
+        Tensor of the input's shape and dtype.
+
+    Raises:
+        ValueError: One value per channel in training, `eps` out of range, or only one of the
+            running statistics given.
+        RuntimeError: Sizes or dtypes that do not match, or evaluation without statistics.
+        NotImplementedError: Input that is not floating point.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 10.0], [3.0, 50.0]])
+        >>> batch_norm(x, None, None, training=True, eps=1e-12)
+        tensor([[-1., -1.],
+                [ 1.,  1.]])
+
+    Source: Ioffe and Szegedy (2015), algorithms 1 and 2, https://arxiv.org/abs/1502.03167;
+    ``torch.nn.functional.batch_norm``, whose signature this is.
+    """
+    _check(input, running_mean, running_var, weight, bias, training, eps)
+    if not training:
+        return _standardize(input, running_mean, running_var, weight, bias, eps)
+    if input.numel() == 0:  # nothing to learn from; 0 and 1 keep the gradients defined
+        return _standardize(input, input.new_zeros(()), input.new_ones(()), weight, bias, eps)
+    normalize = _plain if torch.compiler.is_compiling() else _BatchNorm.apply
+    output, mean, var = normalize(input, weight, bias, eps)
+    if running_mean is not None:
+        _update_running(running_mean, running_var, mean, var, momentum, _count(input))
+    return output
+
+
+def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Mean and biased variance of each channel.
+
+    .. math::
+
+        \mu = \frac{1}{m} \sum_i x_i, \qquad \sigma^2 = \frac{1}{m} \sum_i (x_i - \mu)^2
+
+    Two passes on purpose: :math:`E[x^2] - E[x]^2` loses every digit once the mean is large.
+
+    Args:
+        input: Shape (N, C, *); float16 and bfloat16 are computed in float32.
+
+    Returns:
+        Mean and variance, each of shape (C,).
+
+    Example:
+        >>> mean, var = batch_statistics(torch.tensor([[1.0, 10.0], [3.0, 50.0]]))
+        >>> mean, var
+        (tensor([ 2., 30.]), tensor([  1., 400.]))
+
+    Source: Ioffe and Szegedy (2015), algorithm 1, https://arxiv.org/abs/1502.03167.
+    """
+    x = _full_precision(input)
+    mean = x.mean(_batch_axes(x))  # (C,)
+    var = (x - _per_channel(mean, x)).square().mean(_batch_axes(x))  # (C,)
+    return mean, var
+
+
+def batch_norm_backward(
+    grad_output: Tensor, input: Tensor, weight: Tensor | None = None, eps: float = 1e-5
+) -> tuple[Tensor, Tensor, Tensor]:
+    r"""Gradients of training-mode batch normalization, from the equations.
+
+    With g the gradient with respect to the output and means over the batch:
+
+    .. math::
+
+        \nabla_\beta = \sum_i g_i, \qquad \nabla_\gamma = \sum_i g_i \hat x_i, \qquad
+        \nabla_x = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}}
+            \left(g - \overline{g} - \hat x \, \overline{g \hat x}\right)
+
+    It reads only the inputs of the forward pass, so it can itself be differentiated.
+
+    Args:
+        grad_output: Shape (N, C, *).
+        input: What was normalized, shape (N, C, *).
+        weight: Gamma, shape (C,); None means 1.
+        eps: As in the forward pass.
+
+    Returns:
+        ``grad_input`` (N, C, *), ``grad_weight`` (C,), ``grad_bias`` (C,).
+
+    Example:
+        >>> x = torch.tensor([[1.0], [2.0], [6.0]])
+        >>> grad_input, grad_weight, grad_bias = batch_norm_backward(torch.ones(3, 1), x)
+        >>> grad_input.flatten(), grad_bias  # shifting every output alike moves no input
+        (tensor([0., 0., 0.]), tensor([3.]))
+
+    Source: Ioffe and Szegedy (2015), section 3, with the chain rule collected into three terms.
+    """
+    x, g = _full_precision(input), _full_precision(grad_output)
+    axes = _batch_axes(x)
+    mean, var = batch_statistics(x)
+    rstd = (var + eps).rsqrt()
+    x_hat = (x - _per_channel(mean, x)) * _per_channel(rstd, x)
+    grad_bias = g.sum(axes)
+    grad_weight = (g * x_hat).sum(axes)
+    scale = rstd if weight is None else rstd * weight
+    mean_g, mean_gx = grad_bias / _count(x), grad_weight / _count(x)
+    grad_input = _per_channel(scale, x) * (
+        g - _per_channel(mean_g, x) - x_hat * _per_channel(mean_gx, x)
+    )
+    return grad_input.to(input.dtype), grad_weight, grad_bias
+
+
+def _plain(input, weight, bias, eps):
+    """The equations as they stand, differentiated by autograd: what a compiler should see."""
+    mean, var = batch_statistics(input)
+    return _standardize(input, mean, var, weight, bias, eps), mean, var
+
+
+def _standardize(input, mean, var, weight, bias, eps):
+    x = _full_precision(input)
+    x_hat = (x - _per_channel(mean, x)) * _per_channel((var + eps).rsqrt(), x)
+    y = x_hat if weight is None else x_hat * _per_channel(weight, x)
+    y = y if bias is None else y + _per_channel(bias, x)
+    return y.to(input.dtype)
+
+
+class _BatchNorm(Function):
+    """The same equations with as few passes over the data as PyTorch's operations allow."""
+
+    @staticmethod
+    def forward(ctx, input, weight, bias, eps):
+        mean, var = batch_statistics(input)
+        ctx.save_for_backward(input, weight)
+        ctx.mark_non_differentiable(mean, var)
+        ctx.eps = eps
+        return _standardize(input, mean, var, weight, bias, eps), mean, var
+
+    @staticmethod
+    def backward(ctx, grad_output, _mean, _var):
+        input, weight = ctx.saved_tensors
+        grads = batch_norm_backward(grad_output, input, weight, ctx.eps)
+        return *(
+            g if needed else None for g, needed in zip(grads, ctx.needs_input_grad, strict=False)
+        ), None
+
+
+def _update_running(running_mean, running_var, mean, var, momentum, count):
+    unbiased = var.detach() * (count / (count - 1))
+    running_mean.lerp_(mean.detach().to(running_mean.dtype), momentum)
+    running_var.lerp_(unbiased.to(running_var.dtype), momentum)
+
+
+def _batch_axes(x):
+    return [0, *range(2, x.dim())]
+
+
+def _per_channel(v, x):
+    return v.view(1, -1, *[1] * (x.dim() - 2))  # (1, C, 1, ...)
+
+
+def _count(x):
+    return x.numel() // x.shape[1]
+
+
+def _full_precision(x):
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _check(input, running_mean, running_var, weight, bias, training, eps):
+    """Refuse what PyTorch refuses, with the shape received and the shape expected."""
+    if not input.is_floating_point():
+        raise NotImplementedError(f"expected a floating point input, got {input.dtype}")
+    if input.dim() < 2:
+        raise RuntimeError(f"expected input of shape (N, C, *), got {tuple(input.shape)}")
+    if eps < 0 or (training and eps == 0):
+        raise ValueError(f"expected eps > 0 in training and >= 0 otherwise, got {eps}")
+    if training and input.numel() == input.shape[1]:
+        raise ValueError(
+            f"expected more than 1 value per channel in training, got {tuple(input.shape)}"
+        )
+    if (running_mean is None) != (running_var is None) and training:
+        raise ValueError("expected both running_mean and running_var, or neither")
+    if not training and (running_mean is None or running_var is None):
+        raise RuntimeError("expected running_mean and running_var outside training, got None")

@@ -1,0 +1,235 @@
+"""The relatives of batch normalization: the same equations over other axes.
+
+None of them looks at other samples, so none has running statistics to keep (instance
+normalization may, for parity with PyTorch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = ["group_norm", "instance_norm", "layer_norm", "rms_norm"]
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    r"""Normalize each sample over its last axes.
+
+    .. math::
+
+        y = \gamma \, \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
+
+    Args:
+        input: Shape (\*, `normalized_shape`).
+        normalized_shape: The last axes, over which mean and biased variance are taken.
+        weight: Gamma, of shape `normalized_shape`; None means 1.
+        bias: Beta, of shape `normalized_shape`; None means 0.
+        eps: Added to the variance under the square root.
+
+    Returns:
+        Tensor of the input's shape and dtype.
+
+    Raises:
+        RuntimeError: The input does not end in `normalized_shape`, or `weight` or `bias` differ.
+
+    Example:
+        >>> layer_norm(torch.tensor([[1.0, 3.0], [10.0, 50.0]]), (2,), eps=1e-12)
+        tensor([[-1.,  1.],
+                [-1.,  1.]])
+
+    Source: Ba et al. (2016), https://arxiv.org/abs/1607.06450; ``torch.nn.functional.layer_norm``.
+    """
+    _check_trailing(input, normalized_shape, weight, bias)
+    axes = list(range(-len(normalized_shape), 0))
+    x_hat = _standardize(_full_precision(input), axes, eps)
+    return _affine(x_hat, weight, bias).to(input.dtype)
+
+
+def rms_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    r"""Divide each sample by its root mean square; no mean is subtracted, no bias added.
+
+    .. math::
+
+        y = \gamma \, \frac{x}{\sqrt{\overline{x^2} + \epsilon}}
+
+    Args:
+        input: Shape (\*, `normalized_shape`).
+        normalized_shape: The last axes, over which the mean square is taken.
+        weight: Gamma, of shape `normalized_shape`; None means 1.
+        eps: Added to the mean square; None means the machine epsilon of the dtype computed in.
+
+    Returns:
+        Tensor of the input's shape and dtype.
+
+    Raises:
+        RuntimeError: The input does not end in `normalized_shape`, or `weight` differs.
+
+    Example:
+        >>> rms_norm(torch.tensor([[3.0, 4.0]]), (2,)).square().mean()
+        tensor(1.)
+
+    Source: Zhang and Sennrich (2019), https://arxiv.org/abs/1910.07467;
+    ``torch.nn.functional.rms_norm``.
+    """
+    _check_trailing(input, normalized_shape, weight, None)
+    x = _full_precision(input)
+    eps = torch.finfo(x.dtype).eps if eps is None else eps
+    mean_square = x.square().mean(list(range(-len(normalized_shape), 0)), keepdim=True)
+    return _affine(x * (mean_square + eps).rsqrt(), weight, None).to(input.dtype)
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    r"""Normalize each sample over groups of channels, then scale and shift each channel.
+
+    One group is layer normalization over (C, \*); C groups are instance normalization.
+
+    Args:
+        input: Shape (N, C, \*).
+        num_groups: Divides C; each group of C / `num_groups` channels shares its statistics.
+        weight: Gamma, shape (C,); None means 1.
+        bias: Beta, shape (C,); None means 0.
+        eps: Added to the variance under the square root.
+
+    Returns:
+        Tensor of the input's shape and dtype.
+
+    Raises:
+        RuntimeError: Fewer than 2 axes, C not divisible by `num_groups`, or `weight` or `bias`
+            not of shape (C,).
+        ValueError: One value in all for each group.
+
+    Example:
+        >>> group_norm(torch.tensor([[1.0, 3.0, 10.0, 50.0]]), num_groups=2, eps=1e-12)
+        tensor([[-1.,  1., -1.,  1.]])
+
+    Source: Wu and He (2018), https://arxiv.org/abs/1803.08494; ``torch.nn.functional.group_norm``.
+    """
+    _check_groups(input, num_groups, weight, bias)
+    x = _full_precision(input)
+    grouped = x.unflatten(1, (num_groups, -1))  # (N, G, C / G, *)
+    x_hat = _standardize(grouped, list(range(2, grouped.dim())), eps).flatten(1, 2)
+    return _affine(x_hat, _per_channel(weight, x), _per_channel(bias, x)).to(input.dtype)
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    r"""Normalize each channel of each sample over its positions.
+
+    Args:
+        input: Shape (N, C, \*) with more than one position.
+        running_mean: Shape (C,); moved in place towards the mean over samples, where given.
+        running_var: Shape (C,); likewise, with the unbiased variance.
+        weight: Gamma, shape (C,); None means 1.
+        bias: Beta, shape (C,); None means 0.
+        use_input_stats: Normalize with the input's own statistics, not the running ones.
+        momentum: Weight of the *new* value.
+        eps: Added to the variance under the square root.
+
+    Returns:
+        Tensor of the input's shape and dtype.
+
+    Raises:
+        ValueError: A single position per channel.
+        RuntimeError: Running statistics are wanted but missing.
+
+    Example:
+        >>> instance_norm(torch.tensor([[[1.0, 3.0], [10.0, 50.0]]]), eps=1e-12)
+        tensor([[[-1.,  1.],
+                 [-1.,  1.]]])
+
+    Source: Ulyanov et al. (2016), https://arxiv.org/abs/1607.08022;
+    ``torch.nn.functional.instance_norm``.
+    """
+    _check_positions(input, running_mean, running_var, use_input_stats)
+    x = _full_precision(input)
+    axes = list(range(2, x.dim()))
+    if use_input_stats:
+        x_hat = _standardize(x, axes, eps)
+        if running_mean is not None:
+            _update_running(running_mean, running_var, x.detach(), axes, momentum)
+    else:
+        rstd = (running_var + eps).rsqrt()
+        x_hat = (x - _per_channel(running_mean, x)) * _per_channel(rstd, x)
+    return _affine(x_hat, _per_channel(weight, x), _per_channel(bias, x)).to(input.dtype)
+
+
+def _standardize(x, axes, eps):
+    centered = x - x.mean(axes, keepdim=True)
+    var = centered.square().mean(axes, keepdim=True)
+    return centered * (var + eps).rsqrt()
+
+
+def _affine(x_hat, weight, bias):
+    y = x_hat if weight is None else x_hat * weight
+    return y if bias is None else y + bias
+
+
+def _update_running(running_mean, running_var, x, axes, momentum):
+    mean, var = x.mean(axes).mean(0), x.var(axes).mean(0)  # (C,): over positions, then samples
+    running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+    running_var.lerp_(var.to(running_var.dtype), momentum)
+
+
+def _per_channel(v, x):
+    return v if v is None else v.view(1, -1, *[1] * (x.dim() - 2))  # (1, C, 1, ...)
+
+
+def _full_precision(x):
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _check_trailing(input, normalized_shape, weight, bias):
+    shape = tuple(normalized_shape)
+    if not shape or tuple(input.shape[-len(shape) :]) != shape:
+        raise RuntimeError(
+            f"expected input ending in {shape or '(1 axis)'}, got {tuple(input.shape)}"
+        )
+    for name, v in (("weight", weight), ("bias", bias)):
+        if v is not None and tuple(v.shape) != shape:
+            raise RuntimeError(f"expected {name} of shape {shape}, got {tuple(v.shape)}")
+
+
+def _check_groups(input, num_groups, weight, bias):
+    shape = tuple(input.shape)
+    if len(shape) < 2 or num_groups < 1 or shape[1] % num_groups:
+        raise RuntimeError(f"expected (N, C, *) with C in {num_groups} equal groups, got {shape}")
+    if input.numel() == num_groups:
+        raise ValueError(f"expected more than 1 value per group, got {shape}")
+    for name, v in (("weight", weight), ("bias", bias)):
+        if v is not None and tuple(v.shape) != shape[1:2]:
+            raise RuntimeError(f"expected {name} of shape {shape[1:2]}, got {tuple(v.shape)}")
+
+
+def _check_positions(input, running_mean, running_var, use_input_stats):
+    shape = tuple(input.shape)
+    if use_input_stats and input[0, 0].numel() == 1:
+        raise ValueError(f"expected more than 1 position per channel, got {shape}")
+    if not use_input_stats and (running_mean is None or running_var is None):
+        raise RuntimeError("expected running_mean and running_var, got None")
