@@ -6,6 +6,7 @@ Importing this module makes the book's look (:data:`STYLE`) matplotlib's default
 from bnkit.plots.curves import learning_curves, loss_surface_contours
 from bnkit.plots.distributions import dots_with_spread, histogram, layer_histograms, paired_dots
 from bnkit.plots.matrices import confusion_matrix, digit_grid, step_table
+from bnkit.plots.statistics import feature_spread, running_statistics
 from bnkit.plots.style import COLORS, DIVERGING, STYLE, appearance, new_axes, to_numpy, use_style
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "appearance",
     "confusion_matrix",
     "digit_grid",
+    "feature_spread",
     "dots_with_spread",
     "histogram",
     "layer_histograms",
@@ -22,6 +24,7 @@ __all__ = [
     "loss_surface_contours",
     "new_axes",
     "paired_dots",
+    "running_statistics",
     "step_table",
     "to_numpy",
     "use_style",
