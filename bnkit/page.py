@@ -1,0 +1,146 @@
+"""What a widget without a kernel is made of: HTML, one style, small pictures, a little script.
+
+The outputs stand alone (no request, no shared state) and are the same bytes from run to run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import io
+import json
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+__all__ = ["Html", "digest", "picture", "png", "prose", "script", "widget"]
+
+
+class Html:
+    """An output with one ``text/html`` and a ``text/plain`` for whoever cannot show it.
+
+    Args:
+        source: the HTML.
+        text: what to print instead.
+
+    Example:
+        >>> Html("<b>mean</b>", "mean")
+        mean
+    """
+
+    def __init__(self, source: str, text: str) -> None:
+        self.source = source
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"text/html": self.source, "text/plain": self.text}
+
+
+def digest(*parts: object) -> str:
+    """Ten hexadecimal digits that depend on the content alone, to name a widget by.
+
+    Example:
+        >>> digest("gamma", [1, 2]) == digest("gamma", [1, 2])
+        True
+    """
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:10]
+
+
+def prose(text: str) -> str:
+    r"""HTML of a line of text in which `` `code` `` and ``\( maths \)`` may occur.
+
+    Example:
+        >>> prose("is `a < b`?")
+        '<span class="tex2jax_process mathjax_process">is <code>a &lt; b</code>?</span>'
+    """
+    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+    return f'<span class="tex2jax_process mathjax_process">{marked}</span>'
+
+
+@cache
+def _static(name: str) -> str:
+    return (files("bnkit") / "static" / name).read_text(encoding="utf-8")
+
+
+def _style() -> str:
+    rules = re.sub(r"\s+", " ", _static("widgets.css")).strip()
+    return f"<style>{rules}</style>"
+
+
+def script(name: str, key: str, data: object) -> str:
+    """A script element that wires every not yet wired widget called ``key``.
+
+    Args:
+        name: file below ``bnkit/static`` that defines ``function wire(root, data)``.
+        key: the widget's ``data-bnkit`` attribute.
+        data: what ``wire`` receives, as JSON.
+
+    Returns:
+        The element; it leaves no global name behind.
+    """
+    values = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    find = f"document.querySelectorAll('[data-bnkit=\"{key}\"]:not([data-on])')"
+    loop = (
+        f"for (const root of {find}) {{ root.dataset.on = ''; wire(root, structuredClone(data)); }}"
+    )
+    return f"<script>(() => {{\n{_static(name)}const data = {values};\n{loop}\n}})();</script>"
+
+
+def widget(tag: str, kind: str, key: str, parts: Sequence[str], text: str) -> Html:
+    """A widget of its parts, with the style that all widgets share.
+
+    Args:
+        tag: the outer element, such as ``"figure"``.
+        kind: ``"explore"`` or ``"quiz"``.
+        key: the content's digest, by which its script finds it.
+        parts: the elements inside; empty ones are left out.
+        text: what to print where HTML is not shown.
+
+    Returns:
+        The output. Keys pressed inside it are kept from the notebook's shortcuts.
+    """
+    body = "\n".join(part for part in (_style(), *parts) if part)
+    attributes = f'class="bnkit bnkit-{kind}" data-bnkit="{key}" data-lm-suppress-shortcuts="true"'
+    return Html(f"<{tag} {attributes}>\n{body}\n</{tag}>", text)
+
+
+def png(figure: Figure, colors: int | None = 48) -> bytes:
+    """A figure as PNG, closed afterwards.
+
+    Args:
+        figure: a matplotlib figure; its ground may be transparent.
+        colors: size of the palette, None for all colours.
+
+    Returns:
+        The file's bytes, with no date and no version in them.
+    """
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba()))  # (H, W, 4)
+    plt.close(figure)
+    if colors is not None:
+        pixels = pixels.quantize(colors, method=Image.Quantize.FASTOCTREE)
+    file = io.BytesIO()
+    pixels.save(file, format="PNG", optimize=colors is not None)
+    return file.getvalue()
+
+
+def picture(data: bytes, alt: str) -> str:
+    """An image element that holds its PNG; ``dark-light`` keeps the theme from dimming it."""
+    width, height = Image.open(io.BytesIO(data)).size
+    source = base64.b64encode(data).decode()
+    return (
+        f'<img class="dark-light" alt="{html.escape(alt)}" width="{width}" height="{height}" '
+        f'src="data:image/png;base64,{source}">'
+    )
