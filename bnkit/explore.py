@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,9 +12,11 @@ from numbers import Real
 from matplotlib.figure import Figure
 
 from bnkit.baked import bake
+from bnkit.home import widget_home
 from bnkit.live import live
+from bnkit.playground import playground
 
-__all__ = ["Axis", "explore", "widget_home"]
+__all__ = ["Axis", "explore", "playground", "widget_home"]
 
 MAX_FRAMES = 400
 
@@ -89,30 +89,6 @@ def explore(
 
     make = live if widget_home() == "live" else bake
     return make(render, _describer(alt, sliders), sliders, caption)
-
-
-def widget_home() -> str:
-    """``"live"`` where a person sits at a kernel, else ``"baked"``.
-
-    Returns:
-        The value of ``$BNKIT_WIDGETS`` where set; else live in JupyterLab, Colab and VS Code.
-
-    Raises:
-        ValueError: the variable has another value.
-    """
-    chosen = os.environ.get("BNKIT_WIDGETS", "")
-    if chosen not in ("", "live", "baked"):
-        raise ValueError(f"got BNKIT_WIDGETS={chosen!r}, expected 'live' or 'baked'")
-    person = (
-        bool(os.environ.get("JPY_SESSION_NAME")) or "google.colab" in sys.modules or _in_vscode()
-    )
-    return chosen or ("live" if person else "baked")
-
-
-def _in_vscode() -> bool:
-    """Whether VS Code's notebook editor started this kernel: it leaves the file's name there."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return shell is not None and "__vsc_ipynb_file__" in shell.user_ns
 
 
 def _axis(name: str, given: Sequence | Mapping) -> Axis:

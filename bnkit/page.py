@@ -11,6 +11,7 @@ import html
 import io
 import json
 import re
+import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -110,9 +111,17 @@ def widget(tag: str, kind: str, key: str, parts: Sequence[str], text: str) -> Ht
     Returns:
         The output. Keys pressed inside it are kept from the notebook's shortcuts.
     """
-    body = "\n".join(part for part in (_style(), *parts) if part)
+    body = "\n".join(part for part in (_style(), *parts, _colab_maths(parts)) if part)
     attributes = f'class="bnkit bnkit-{kind}" data-bnkit="{key}" data-lm-suppress-shortcuts="true"'
     return Html(f"<{tag} {attributes}>\n{body}\n</{tag}>", text)
+
+
+def _colab_maths(parts: Sequence[str]) -> str:
+    """Colab shows each output in a frame of its own, where nothing typesets maths; so load it."""
+    if "google.colab" not in sys.modules or not any("\\(" in part for part in parts):
+        return ""
+    source = "https://www.gstatic.com/external_hosted/mathjax/latest/MathJax.js?config=default"
+    return f'<script src="{source}"></script>'
 
 
 def png(figure: Figure, colors: int | None = 48) -> bytes:
@@ -132,7 +141,7 @@ def png(figure: Figure, colors: int | None = 48) -> bytes:
     if colors is not None:
         pixels = pixels.quantize(colors, method=Image.Quantize.FASTOCTREE)
     file = io.BytesIO()
-    pixels.save(file, format="PNG", optimize=colors is not None)
+    pixels.save(file, format="PNG", compress_level=1 if colors is None else 9)
     return file.getvalue()
 
 

@@ -7,7 +7,16 @@ from bnkit.plots.curves import learning_curves, loss_surface_contours
 from bnkit.plots.distributions import dots_with_spread, histogram, layer_histograms, paired_dots
 from bnkit.plots.matrices import confusion_matrix, digit_grid, step_table
 from bnkit.plots.statistics import feature_spread, running_statistics
-from bnkit.plots.style import COLORS, DIVERGING, STYLE, appearance, new_axes, to_numpy, use_style
+from bnkit.plots.style import (
+    COLORS,
+    DIVERGING,
+    STYLE,
+    appearance,
+    new_axes,
+    number,
+    to_numpy,
+    use_style,
+)
 
 __all__ = [
     "COLORS",
@@ -16,13 +25,14 @@ __all__ = [
     "appearance",
     "confusion_matrix",
     "digit_grid",
-    "feature_spread",
     "dots_with_spread",
+    "feature_spread",
     "histogram",
     "layer_histograms",
     "learning_curves",
     "loss_surface_contours",
     "new_axes",
+    "number",
     "paired_dots",
     "running_statistics",
     "step_table",

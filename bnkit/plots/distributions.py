@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
-from bnkit.plots.style import COLORS, appearance, new_axes, to_numpy
+from bnkit.plots.style import COLORS, appearance, new_axes, number, to_numpy
 
 __all__ = ["dots_with_spread", "histogram", "layer_histograms", "paired_dots"]
 
@@ -49,8 +50,9 @@ def histogram(
     ax.hist(shown, bins=bins, range=span, density=True, color=color, alpha=0.75, label=label)
     if show_mean:
         ax.axvline(flat.mean(), color=COLORS["reference"], linestyle="--", linewidth=1)
-        note = f"mean {flat.mean():.2f}\nstd {flat.std():.2f}"
+        note = f"mean {number(flat.mean())}\nstd {number(flat.std())}"
         ax.text(0.98, 0.96, note, transform=ax.transAxes, ha="right", va="top", fontsize=9)
+    ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.set(xlabel=xlabel, yticks=[])
     ax.spines["left"].set_visible(False)
     return ax

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 
-from bnkit.plots.style import COLORS, DIVERGING, new_axes, to_numpy
+from bnkit.plots.style import COLORS, DIVERGING, new_axes, number, to_numpy
 
 __all__ = ["confusion_matrix", "digit_grid", "step_table"]
 
@@ -63,9 +63,8 @@ def _cells(ax: Axes, matrix: np.ndarray, cmap: Colormap, low: float, high: float
     for (i, j), value in np.ndenumerate(matrix):
         red, green, blue, _ = image.cmap(image.norm(value))
         pale = 0.299 * red + 0.587 * green + 0.114 * blue > 0.52
-        number = fmt.format(value)
-        number = number.removeprefix("-") if not number.strip("-0.") else number  # no "-0.00"
-        ax.text(j, i, number, ha="center", va="center", color="#15181d" if pale else "white")
+        color = "#15181d" if pale else "white"
+        ax.text(j, i, number(value, fmt), ha="center", va="center", color=color)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
 

@@ -9,7 +9,16 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-__all__ = ["COLORS", "DIVERGING", "STYLE", "appearance", "new_axes", "to_numpy", "use_style"]
+__all__ = [
+    "COLORS",
+    "DIVERGING",
+    "STYLE",
+    "appearance",
+    "new_axes",
+    "number",
+    "to_numpy",
+    "use_style",
+]
 
 COLORS = {
     "bn": "#0072B2",  # batch normalization
@@ -33,8 +42,8 @@ STYLE = {
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
     "figure.constrained_layout.use": True,
-    "font.size": 10,
-    "axes.titlesize": 11,
+    "font.size": 11,
+    "axes.titlesize": 12,
     "axes.titlelocation": "left",
     "text.color": COLORS["text"],
     "axes.titlecolor": COLORS["text"],
@@ -110,6 +119,17 @@ def new_axes(ax: Axes | None = None, figsize: tuple[float, float] | None = None)
         True
     """
     return plt.subplots(figsize=figsize)[1] if ax is None else ax
+
+
+def number(value: float, fmt: str = "{:.2f}") -> str:
+    """A formatted number, without the minus sign of a negative zero.
+
+    Example:
+        >>> number(-0.001), number(-0.01)
+        ('0.00', '-0.01')
+    """
+    text = fmt.format(value)
+    return text if text.strip("-0.") else text.removeprefix("-")
 
 
 def to_numpy(values: object) -> np.ndarray:

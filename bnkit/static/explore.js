@@ -11,6 +11,7 @@ function wire(root, data) {
       const values = data.values[k];
       at = at * values.length + Number(input.value);
       input.setAttribute("aria-valuetext", values[input.value]);
+      input.style.setProperty("--bnkit-at", `${(100 * input.value) / Math.max(input.max, 1)}%`);
       outputs[k].value = values[input.value];
     });
     image.src = "data:image/png;base64," + data.frames[data.frame[at]];

@@ -6,6 +6,7 @@ function wire(root, data) {
   const inputs = [...form.querySelectorAll("input")];
   const feedback = details.querySelectorAll(".bnkit-why");
 
+  const copy = (element) => [...element.childNodes].map((node) => node.cloneNode(true));
   const tell = (right, words, numbers) => {
     const note = document.createElement("div");
     note.className = right ? "bnkit-right" : "bnkit-wrong";
@@ -14,7 +15,8 @@ function wire(root, data) {
     note.append(verdict);
     for (const i of numbers) {
       const why = document.createElement("p");
-      why.append(...[...feedback[i].childNodes].map((node) => node.cloneNode(true)));
+      if (data.several) why.append(...copy(inputs[i].nextElementSibling), ": ");
+      why.append(...copy(feedback[i]));
       note.append(why);
     }
     say.replaceChildren(note);
@@ -43,7 +45,7 @@ function wire(root, data) {
     if (data.predict) {
       root.dataset.revealed = "";
       form.querySelector("fieldset").disabled = button.disabled = true;
-      return tell(!wrong, wrong ? "You guessed otherwise." : "As you guessed.", chosen);
+      return tell(!wrong, wrong ? "Not as you guessed." : "As you guessed.", chosen);
     }
     const words = [wrong && `${wrong} wrong`, missing && `${missing} missing`].filter(Boolean).join(", ");
     const verdict = data.several ? `Not yet: ${words}.` : "Not quite.";
