@@ -31,6 +31,7 @@ __all__ = [
     "cache_folder",
     "download_mnist",
     "find_mnist",
+    "look_for_mnist",
     "read_bundled",
     "read_idx",
     "read_official",
@@ -95,13 +96,34 @@ def find_mnist(folder: str | os.PathLike) -> list[Path]:
     folder = Path(folder).expanduser()
     for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
         candidates = ((place / name, place / f"{name}.gz") for name in OFFICIAL)
-        found = [next((p for p in pair if p.is_file()), None) for pair in candidates]
+        found = [next(filter(os.path.isfile, pair), None) for pair in candidates]
         if all(found):
             return found
         if any(found):
             missing = [name for name, path in zip(OFFICIAL, found, strict=True) if not path]
             raise FileNotFoundError(f"{place} lacks {', '.join(missing)} (or the same with .gz)")
     return []
+
+
+def look_for_mnist(root: str | os.PathLike | None = None, *, verbose: bool = True) -> list[Path]:
+    """Look for MNIST's files in ``root``, then ``$BNKIT_DATA``, then the user's cache.
+
+    Args:
+        root: The first folder to look in.
+        verbose: Whether to say that ``root`` or ``$BNKIT_DATA`` holds none.
+
+    Returns:
+        The paths, as `find_mnist` gives them; an empty list if no place has them.
+
+    Raises:
+        FileNotFoundError: One of the places has some of the four files, not all.
+    """
+    for name, folder in (("root", root), ("$BNKIT_DATA", os.environ.get("BNKIT_DATA"))):
+        if folder and (files := find_mnist(folder)):
+            return files
+        if folder and verbose:
+            print(f"MNIST: {name} = {folder} holds none of the official files, looking elsewhere")
+    return find_mnist(cache_folder())
 
 
 def read_idx(path: str | os.PathLike, md5: str) -> Tensor:
@@ -191,8 +213,11 @@ def download_mnist(folder: str | os.PathLike, *, quiet: bool = False) -> list[Pa
         with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
             for name, md5 in MNIST.resources:
                 _download_file(MNIST.mirrors, raw, name, md5)
-        with contextlib.suppress(OSError):  # another process was quicker
+        try:
             raw.parent.rename(folder / "MNIST")
+        except OSError:
+            if not find_mnist(folder):  # else another process was quicker
+                raise
     return find_mnist(folder)
 
 

@@ -11,19 +11,19 @@ Example:
 
 from __future__ import annotations
 
-import copy
-import csv
 import math
 import os
 import random
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
+
+from bnkit.early_stopping import EarlyStopping
+from bnkit.history import History
 
 __all__ = [
     "EarlyStopping",
@@ -55,115 +55,6 @@ def set_seed(seed: int) -> None:
     torch.manual_seed(seed)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(seed % 2**32)
-
-
-class EarlyStopping:
-    r"""Stop when the validation loss has not improved for ``patience`` epochs.
-
-    A loss improves if it is below :math:`\text{best\_loss} - \text{delta}`, which NaN never is.
-    The weights of the best epoch are *copied*: ``state_dict()`` alone holds references to the live
-    tensors, and would follow the training.
-
-    Args:
-        patience: Epochs without improvement after which to stop.
-        delta: What a loss must gain to count as an improvement.
-
-    Attributes:
-        best_loss: The best loss so far, infinite at first.
-        counter: Epochs since it was reached.
-        best_model_state: Copy of the weights that reached it, or ``None``.
-        early_stop: Whether to stop.
-
-    Raises:
-        ValueError: ``patience`` is below 1, or ``delta`` negative or NaN.
-
-    Example:
-        >>> early_stopping = EarlyStopping(patience=2)
-        >>> for loss in [0.5, 0.4, 0.45, 0.41]:
-        ...     early_stopping(loss, torch.nn.Linear(1, 1))
-        >>> early_stopping.best_loss, early_stopping.early_stop
-        (0.4, True)
-
-    Source:
-        Prechelt (1998), *Early stopping, but when?*
-    """
-
-    def __init__(self, patience: int = 3, delta: float = 0.0) -> None:
-        if patience < 1:
-            raise ValueError(f"expected patience of at least 1, got {patience}")
-        if not delta >= 0:
-            raise ValueError(f"expected delta of at least 0, got {delta}")
-        self.patience, self.delta = patience, delta
-        self.best_loss = math.inf
-        self.counter = 0
-        self.best_model_state: dict | None = None
-        self.early_stop = False
-
-    def __call__(self, val_loss: float, model: nn.Module) -> None:
-        """Take note of an epoch.
-
-        Args:
-            val_loss: Its validation loss.
-            model: The model that has it.
-        """
-        if float(val_loss) < self.best_loss - self.delta:
-            self.best_loss, self.counter = float(val_loss), 0
-            self.best_model_state = copy.deepcopy(model.state_dict())
-            return
-        self.counter += 1
-        self.early_stop = self.counter >= self.patience
-
-    def restore(self, model: nn.Module) -> None:
-        """Put the best weights back.
-
-        Args:
-            model: The model to load them into.
-
-        Raises:
-            RuntimeError: No loss was ever finite, so there are none.
-        """
-        if self.best_model_state is None:
-            raise RuntimeError("no best weights to restore: no validation loss was below infinity")
-        model.load_state_dict(self.best_model_state)
-
-
-@dataclass
-class History:
-    """What `fit` measured, one entry an epoch.
-
-    Attributes:
-        train_loss: Mean loss over the epoch's training samples, while the weights changed.
-        val_loss: Mean loss over the validation samples after the epoch; empty without validation.
-        val_accuracy: Accuracy there, from 0 to 1; NaN if the targets are not classes.
-        stopped_epoch: The epoch, counted from 1, after which early stopping ended the run.
-        best_epoch: The epoch whose weights early stopping kept; without it the lowest ``val_loss``.
-        interrupted: Whether the run was ended from the keyboard.
-
-    Example:
-        >>> History(train_loss=[0.5], val_loss=[0.4], val_accuracy=[0.9]).best_epoch is None
-        True
-    """
-
-    train_loss: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
-    val_accuracy: list[float] = field(default_factory=list)
-    stopped_epoch: int | None = None
-    best_epoch: int | None = None
-    interrupted: bool = False
-
-    def to_csv(self, path: str | os.PathLike) -> None:
-        """Write a table of ``epoch, train_loss, val_loss, val_accuracy``.
-
-        Args:
-            path: The file, replaced if it exists.
-        """
-        val = [self.val_loss, self.val_accuracy] if self.val_loss else []
-        names = ["epoch", "train_loss", "val_loss", "val_accuracy"][: 2 + len(val)]
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(names)
-            epochs = range(1, len(self.train_loss) + 1)
-            writer.writerows(zip(epochs, self.train_loss, *val, strict=True))
 
 
 def evaluate(
@@ -224,7 +115,7 @@ def fit(
 ) -> History:
     """Train a model.
 
-    An interrupt from the keyboard ends the training early; the history so far is returned.
+    An interrupt from the keyboard ends it early, with the history and best weights so far.
 
     Args:
         model: The model. It is trained on ``device`` and given back on its own.
@@ -255,22 +146,19 @@ def fit(
         >>> len(fit(torch.nn.Linear(4, 2), loader, loader, epochs=3, optimizer=sgd).val_loss)
         3
     """
-    if epochs < 0:
-        raise ValueError(f"expected epochs of at least 0, got {epochs}")
-    if early_stopping is not None and val_loader is None:
-        raise ValueError("early_stopping needs a val_loader, got None")
-    if early_stopping is not None and early_stopping.early_stop:
-        raise ValueError("this early_stopping has ended a run already: make a new one for each")
+    _check(epochs, train_loader, val_loader, early_stopping)
     loss_fn, home, history = loss_fn or F.cross_entropy, _device_of(model), History()
-    model.to(_choose(device, home))
+    _move(model, device)
     optimizer = _make_optimizer(optimizer, model, lr)
     bar = tqdm(range(1, epochs + 1), unit="epoch", disable=not _shows(progress))
     try:
         for epoch in bar:
             train_loss = _train_epoch(model, train_loader, optimizer, loss_fn)
-            val = evaluate(model, val_loader, loss_fn) if val_loader is not None else None
-            _record(history, train_loss, val, early_stopping, model)
-            bar.set_postfix(train_loss=train_loss, **({"val_loss": val[0]} if val else {}))
+            val = None if val_loader is None else evaluate(model, val_loader, loss_fn)
+            if early_stopping:
+                early_stopping(val[0], model)
+            history.record(train_loss, val, early_stopping and early_stopping.counter == 0)
+            bar.set_postfix(loss=val[0] if val else train_loss)
             if on_epoch:
                 on_epoch(history)
             if early_stopping and early_stopping.early_stop:
@@ -280,10 +168,24 @@ def fit(
         history.interrupted = True
     finally:
         bar.close()
-        model.to(home)
+        _move(model, home)
     if restore_best and early_stopping and early_stopping.best_model_state:
         early_stopping.restore(model)
     return history
+
+
+def _check(
+    epochs: int, train_loader: Loader, val_loader: Loader | None, stop: EarlyStopping | None
+) -> None:
+    if epochs < 0:
+        raise ValueError(f"expected epochs of at least 0, got {epochs}")
+    for name, loader in (("train_loader", train_loader), ("val_loader", val_loader)):
+        if hasattr(loader, "__len__") and len(loader) == 0:
+            raise ValueError(f"expected a {name} with at least one batch, got an empty one")
+    if stop is not None and val_loader is None:
+        raise ValueError("early_stopping needs a val_loader, got None")
+    if stop is not None and stop.early_stop:
+        raise ValueError("this early_stopping has ended a run already: make a new one for each")
 
 
 def _train_epoch(
@@ -308,26 +210,6 @@ def _mean(values: list[Tensor], sizes: list[int]) -> float:
     return math.fsum(value * size for value, size in weighted) / sum(sizes)
 
 
-def _record(
-    history: History,
-    train_loss: float,
-    val: tuple[float, float] | None,
-    early_stopping: EarlyStopping | None,
-    model: nn.Module,
-) -> None:
-    history.train_loss.append(train_loss)
-    if val is None:
-        return
-    history.val_loss.append(val[0])
-    history.val_accuracy.append(val[1])
-    improved = val[0] < min(history.val_loss[:-1], default=math.inf)
-    if early_stopping:
-        early_stopping(val[0], model)
-        improved = early_stopping.counter == 0
-    if improved:
-        history.best_epoch = len(history.val_loss)
-
-
 def _make_optimizer(
     optimizer: torch.optim.Optimizer | MakeOptimizer | None, model: nn.Module, lr: float
 ) -> torch.optim.Optimizer:
@@ -348,10 +230,12 @@ def _device_of(model: nn.Module) -> torch.device:
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
-def _choose(device: str | torch.device, home: torch.device) -> str | torch.device:
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else home
+def _move(model: nn.Module, device: str | torch.device) -> None:
+    home = _device_of(model)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else home
+    if torch.device(device) != home:
+        model.to(device)
 
 
 def _shows(progress: bool | None) -> bool:

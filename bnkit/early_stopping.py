@@ -1,0 +1,85 @@
+"""The rule that ends a training, and the copy of its best weights.
+
+Example:
+    >>> EarlyStopping(patience=5).patience
+    5
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+from torch import nn
+
+__all__ = ["EarlyStopping"]
+
+
+class EarlyStopping:
+    r"""Stop when the validation loss has not improved for ``patience`` epochs.
+
+    A loss improves if it is below :math:`\text{best\_loss} - \text{delta}`, which NaN never is.
+    The weights of the best epoch are *copied*: ``state_dict()`` alone holds references to the live
+    tensors, and would follow the training.
+
+    Args:
+        patience: Epochs without improvement after which to stop.
+        delta: What a loss must gain to count as an improvement.
+
+    Attributes:
+        best_loss: The best loss so far, infinite at first.
+        counter: Epochs since it was reached.
+        best_model_state: Copy of the weights that reached it, or ``None``.
+        early_stop: Whether to stop.
+
+    Raises:
+        ValueError: ``patience`` is below 1, or ``delta`` negative or NaN.
+
+    Example:
+        >>> early_stopping = EarlyStopping(patience=2)
+        >>> for loss in [0.5, 0.4, 0.45, 0.41]:
+        ...     early_stopping(loss, torch.nn.Linear(1, 1))
+        >>> early_stopping.best_loss, early_stopping.early_stop
+        (0.4, True)
+
+    Source:
+        Prechelt (1998), *Early stopping, but when?*
+    """
+
+    def __init__(self, patience: int = 3, delta: float = 0.0) -> None:
+        if patience < 1:
+            raise ValueError(f"expected patience of at least 1, got {patience}")
+        if not delta >= 0:
+            raise ValueError(f"expected delta of at least 0, got {delta}")
+        self.patience, self.delta = patience, delta
+        self.best_loss = math.inf
+        self.counter = 0
+        self.best_model_state: dict | None = None
+        self.early_stop = False
+
+    def __call__(self, val_loss: float, model: nn.Module) -> None:
+        """Take note of an epoch.
+
+        Args:
+            val_loss: Its validation loss.
+            model: The model that has it.
+        """
+        if float(val_loss) < self.best_loss - self.delta:
+            self.best_loss, self.counter = float(val_loss), 0
+            self.best_model_state = copy.deepcopy(model.state_dict())
+            return
+        self.counter += 1
+        self.early_stop = self.counter >= self.patience
+
+    def restore(self, model: nn.Module) -> None:
+        """Put the best weights back.
+
+        Args:
+            model: The model to load them into.
+
+        Raises:
+            RuntimeError: No loss was ever finite, so there are none.
+        """
+        if self.best_model_state is None:
+            raise RuntimeError("no best weights to restore: no validation loss was below infinity")
+        model.load_state_dict(self.best_model_state)
