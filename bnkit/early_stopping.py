@@ -38,7 +38,7 @@ class EarlyStopping:
     Example:
         >>> early_stopping = EarlyStopping(patience=2)
         >>> for loss in [0.5, 0.4, 0.45, 0.41]:
-        ...     early_stopping(loss, torch.nn.Linear(1, 1))
+        ...     early_stopping(loss, nn.Linear(1, 1))
         >>> early_stopping.best_loss, early_stopping.early_stop
         (0.4, True)
 

@@ -145,18 +145,20 @@ def read_idx(path: str | os.PathLike, md5: str) -> Tensor:
         >>> read_idx(ASSETS / f"{name}.gz", md5)[:5]
         tensor([5, 0, 4, 1, 9], dtype=torch.uint8)
     """
-    stored = Path(path).read_bytes()
-    try:
-        content = gzip.decompress(stored) if str(path).endswith(".gz") else stored
-        problem = "has"
-    except (OSError, EOFError, zlib.error) as error:
-        content, problem = stored, f"cannot be unpacked ({error}) and has"
+    opened = gzip.open(path) if os.fspath(path).endswith(".gz") else open(path, "rb")
+    content, problem = bytearray(), ""  # grows in place: the images are in memory once
+    with opened as file:
+        try:
+            while chunk := file.read(2**20):
+                content += chunk
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            problem = f"unpacking fails after {len(content):,} bytes ({error}); "
     received = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if received != md5:
-        raise CorruptDataError(f"corrupt file {path}: {problem} MD5 {received}, expected {md5}")
-    # torchvision's reader wants an unpacked file on disk; these bytes are verified already
+    if problem or received != md5:
+        raise CorruptDataError(f"corrupt file {path}: {problem}MD5 {received}, expected {md5}")
+    # torchvision's reader wants an unpacked file on disk, and copies; the checksum is verified
     shape = struct.unpack_from(f">{content[3]}i", content, offset=4)
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8)[4 + 4 * len(shape) :].view(shape)
+    return torch.frombuffer(content, dtype=torch.uint8, offset=4 + 4 * len(shape)).view(shape)
 
 
 def read_official(files: list[Path]) -> list[Tensor]:
