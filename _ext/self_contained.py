@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,16 @@ from sphinx.errors import ExtensionError
 MATHJAX_PACKAGE = "sphinx-mathjax-offline"  # the module's name has hyphens too
 MATHJAX_SCRIPT = "tex-chtml-full.js"  # tex-chtml.js stops at \boldsymbol
 MATHJAX_FONTS = "output/chtml/fonts/woff-v2"
-ICONS_NOTE = "/* Not shipped: icons.css draws the icons. */\n"
+FONTAWESOME = re.compile(r"<(script|link)\b[^>]*fontawesome[^>]*>(</script>)?\s*", re.IGNORECASE)
+# Set before the page is drawn, else a reader in dark mode sees a white flash.
+EARLY_THEME = """
+(() => {
+  const root = document.documentElement.dataset;
+  if (root.theme === "auto") {
+    root.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  }
+})();
+"""
 
 
 def mathjax_folder() -> Path:
@@ -37,11 +47,12 @@ def copy_mathjax(static: Path) -> None:
     shutil.copytree(source / MATHJAX_FONTS, target / MATHJAX_FONTS, dirs_exist_ok=True)
 
 
-def drop_fontawesome(static: Path) -> None:
-    script = static / "scripts" / "fontawesome.js"
-    if script.exists():
-        script.write_text(ICONS_NOTE, encoding="utf-8")
-    shutil.rmtree(static / "vendor" / "fontawesome", ignore_errors=True)
+def drop_fontawesome(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(FONTAWESOME.sub("", text), encoding="utf-8")
+    (site / "_static" / "scripts" / "fontawesome.js").unlink(missing_ok=True)
+    shutil.rmtree(site / "_static" / "vendor" / "fontawesome", ignore_errors=True)
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
@@ -50,7 +61,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
         return
     static = Path(app.outdir) / "_static"
     copy_mathjax(static)
-    drop_fontawesome(static)
+    drop_fontawesome(Path(app.outdir))
     for source_map in static.rglob("*.map"):
         source_map.unlink()
 
@@ -58,5 +69,6 @@ def finish(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.config.mathjax_path = f"mathjax/{MATHJAX_SCRIPT}"
     app.set_html_assets_policy("always")
+    app.add_js_file(None, body=EARLY_THEME, priority=1)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
