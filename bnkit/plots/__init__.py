@@ -5,6 +5,12 @@ Importing this module makes the book's look (:data:`STYLE`) matplotlib's default
 
 from bnkit.plots.curves import learning_curves, loss_surface_contours
 from bnkit.plots.distributions import dots_with_spread, histogram, layer_histograms, paired_dots
+from bnkit.plots.gradients import (
+    backward_graph,
+    batches_on_circle,
+    errors_by_size,
+    gradient_on_circle,
+)
 from bnkit.plots.matrices import confusion_matrix, digit_grid, step_table
 from bnkit.plots.statistics import feature_spread, running_statistics
 from bnkit.plots.style import (
@@ -23,10 +29,14 @@ __all__ = [
     "DIVERGING",
     "STYLE",
     "appearance",
+    "backward_graph",
+    "batches_on_circle",
     "confusion_matrix",
     "digit_grid",
     "dots_with_spread",
+    "errors_by_size",
     "feature_spread",
+    "gradient_on_circle",
     "histogram",
     "layer_histograms",
     "learning_curves",
