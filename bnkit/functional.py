@@ -25,6 +25,8 @@ __all__ = [
     "rms_norm",
 ]
 
+_LOW = (torch.float16, torch.bfloat16)  # computed in float32
+
 
 def batch_norm(
     input: Tensor,
@@ -78,13 +80,11 @@ def batch_norm(
     _check(input, running_mean, running_var, weight, bias, training, eps)
     if not training:
         return _standardize(input, running_mean, running_var, weight, bias, eps)
-    if input.numel() == 0:  # nothing to learn from; 0 and 1 keep the gradients defined
-        return _standardize(input, input.new_zeros(()), input.new_ones(()), weight, bias, eps)
-    normalize = _plain if torch.compiler.is_compiling() else _BatchNorm.apply
-    output, mean, var = normalize(input, weight, bias, eps)
-    if running_mean is not None:
-        _update_running(running_mean, running_var, mean, var, momentum, _count(input))
-    return output
+    if input.numel() == 0:  # nothing to learn from; mean 0 and variance 1 keep gradients defined
+        mean, var = input.new_zeros(input.shape[1]), input.new_ones(input.shape[1])
+        return _standardize(input, mean, var, weight, bias, eps)
+    normalize = _plain if _is_traced() else _BatchNorm.apply
+    return normalize(input, weight, bias, running_mean, running_var, momentum, eps)
 
 
 def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
@@ -162,44 +162,81 @@ def batch_norm_backward(
     return grad_input.to(input.dtype), grad_weight, grad_bias
 
 
-def _plain(input, weight, bias, eps):
+def _plain(input, weight, bias, running_mean, running_var, momentum, eps):
     """The equations as they stand, differentiated by autograd: what a compiler should see."""
     mean, var = batch_statistics(input)
-    return _standardize(input, mean, var, weight, bias, eps), mean, var
+    _update_running(running_mean, running_var, mean.detach(), var.detach(), momentum, _count(input))
+    return _standardize(input, mean, var, weight, bias, eps)
+
+
+class _BatchNorm(Function):
+    """The same equations in as few passes over the data as PyTorch's operations allow."""
+
+    @staticmethod
+    def forward(ctx, input, weight, bias, running_mean, running_var, momentum, eps):
+        x, count = _full_precision(input), _count(input)
+        mean = x.mean(_batch_axes(x))  # (C,)
+        centered = x - _per_channel(mean, x)
+        var = _mean_square(centered)  # (C,)
+        _update_running(running_mean, running_var, mean, var, momentum, count)
+        rstd = (var + eps).rsqrt_()
+        scale = rstd if weight is None else rstd * weight
+        ctx.save_for_backward(input, weight, centered, rstd, scale)
+        ctx.eps = eps
+        return _cast(_affine(centered, scale, bias), input.dtype)
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        input, weight, centered, rstd, scale = ctx.saved_tensors
+        if torch.is_grad_enabled():  # create_graph: saved intermediates carry no graph
+            grads = batch_norm_backward(grad_output, input, weight, ctx.eps)
+        else:
+            grads = _fused_backward(_full_precision(grad_output), centered, rstd, scale)
+        needed = zip(grads, ctx.needs_input_grad[:3], strict=True)
+        return *(grad if need else None for grad, need in needed), None, None, None, None
+
+
+def _fused_backward(g, centered, rstd, scale):
+    """`batch_norm_backward` with x_hat = rstd * centered multiplied out, in one buffer."""
+    count, axes = _count(g), _batch_axes(g)
+    grad_bias = g.sum(axes)
+    buffer = g * centered
+    grad_weight = buffer.sum(axes).mul_(rstd)
+    along = _per_channel(grad_weight * rstd, g)
+    grad_input = torch.addcmul(g, centered, along, value=-1 / count, out=buffer)
+    grad_input.sub_(_per_channel(grad_bias, g), alpha=1 / count).mul_(_per_channel(scale, g))
+    return grad_input, grad_weight, grad_bias
 
 
 def _standardize(input, mean, var, weight, bias, eps):
     x = _full_precision(input)
-    x_hat = (x - _per_channel(mean, x)) * _per_channel((var + eps).rsqrt(), x)
-    y = x_hat if weight is None else x_hat * _per_channel(weight, x)
-    y = y if bias is None else y + _per_channel(bias, x)
-    return y.to(input.dtype)
+    rstd = (var + eps).rsqrt()
+    scale = rstd if weight is None else rstd * weight
+    return _cast(_affine(x - _per_channel(mean, x), scale, bias), input.dtype)
 
 
-class _BatchNorm(Function):
-    """The same equations with as few passes over the data as PyTorch's operations allow."""
-
-    @staticmethod
-    def forward(ctx, input, weight, bias, eps):
-        mean, var = batch_statistics(input)
-        ctx.save_for_backward(input, weight)
-        ctx.mark_non_differentiable(mean, var)
-        ctx.eps = eps
-        return _standardize(input, mean, var, weight, bias, eps), mean, var
-
-    @staticmethod
-    def backward(ctx, grad_output, _mean, _var):
-        input, weight = ctx.saved_tensors
-        grads = batch_norm_backward(grad_output, input, weight, ctx.eps)
-        return *(
-            g if needed else None for g, needed in zip(grads, ctx.needs_input_grad, strict=False)
-        ), None
+def _affine(x, scale, bias):
+    scale = _per_channel(scale, x)
+    return x * scale if bias is None else torch.addcmul(_per_channel(bias, x), x, scale)
 
 
 def _update_running(running_mean, running_var, mean, var, momentum, count):
-    unbiased = var.detach() * (count / (count - 1))
-    running_mean.lerp_(mean.detach().to(running_mean.dtype), momentum)
-    running_var.lerp_(unbiased.to(running_var.dtype), momentum)
+    if running_mean is None:
+        return
+    unbiased = var * (count / (count - 1))
+    running_mean.lerp_(_cast(mean, running_mean.dtype), momentum)
+    running_var.lerp_(_cast(unbiased, running_var.dtype), momentum)
+
+
+def _mean_square(x):
+    if x.dim() > 2 and x.stride(-1) == 1:  # (N, C, *) -> (N, C): reads x once, writes nothing
+        return torch.linalg.vector_norm(x.flatten(2), dim=2).square_().sum(0).div_(_count(x))
+    return (x * x).mean(_batch_axes(x))
+
+
+def _is_traced():
+    """Is torch.compile, torch.export or a torch.func transform looking on?"""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 def _batch_axes(x):
@@ -207,7 +244,7 @@ def _batch_axes(x):
 
 
 def _per_channel(v, x):
-    return v.view(1, -1, *[1] * (x.dim() - 2))  # (1, C, 1, ...)
+    return v if x.dim() == 2 else v.view(1, -1, *[1] * (x.dim() - 2))  # (1, C, 1, ...)
 
 
 def _count(x):
@@ -215,22 +252,41 @@ def _count(x):
 
 
 def _full_precision(x):
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    return x.float() if x.dtype in _LOW else x
+
+
+def _cast(x, dtype):
+    return x if x.dtype == dtype else x.to(dtype)  # .to alone costs as much as a small product
 
 
 def _check(input, running_mean, running_var, weight, bias, training, eps):
-    """Refuse what PyTorch refuses, with the shape received and the shape expected."""
+    """Refuse what PyTorch refuses, telling the shape received and what was expected."""
+    shape = tuple(input.shape)
     if not input.is_floating_point():
-        raise NotImplementedError(f"expected a floating point input, got {input.dtype}")
-    if input.dim() < 2:
-        raise RuntimeError(f"expected input of shape (N, C, *), got {tuple(input.shape)}")
+        raise NotImplementedError(f"expected a floating point input, got {input.dtype} {shape}")
+    if len(shape) < 2:
+        raise RuntimeError(f"expected input of shape (N, C, *), got {shape}")
+    if training and input.numel() == shape[1]:
+        raise ValueError(f"expected more than 1 value per channel in training, got {shape}")
     if eps < 0 or (training and eps == 0):
-        raise ValueError(f"expected eps > 0 in training and >= 0 otherwise, got {eps}")
-    if training and input.numel() == input.shape[1]:
-        raise ValueError(
-            f"expected more than 1 value per channel in training, got {tuple(input.shape)}"
-        )
-    if (running_mean is None) != (running_var is None) and training:
-        raise ValueError("expected both running_mean and running_var, or neither")
+        raise ValueError(f"expected eps > 0 in training, >= 0 otherwise, got eps={eps}")
+    if training and (running_mean is None) != (running_var is None):
+        raise ValueError("expected running_mean and running_var, or neither, got one of them")
     if not training and (running_mean is None or running_var is None):
         raise RuntimeError("expected running_mean and running_var outside training, got None")
+    for name, v in (("running_mean", running_mean), ("running_var", running_var)):
+        if v is not None and v.requires_grad:
+            raise RuntimeError(f"expected {name} without requires_grad: it is not learned")
+    given = {"running_mean": running_mean, "running_var": running_var}
+    for name, v in {**given, "weight": weight, "bias": bias}.items():
+        if v is not None:
+            _check_channels(name, v, shape, input.dtype)
+
+
+def _check_channels(name, v, shape, dtype):
+    if v.dim() != 1 or v.numel() != shape[1]:
+        expected = f"shape ({shape[1]},) for input of shape {shape}"
+        raise RuntimeError(f"expected {name} of {expected}, got {tuple(v.shape)}")
+    if v.dtype != dtype and not (dtype in _LOW and v.dtype == torch.float32):
+        expected = f"{dtype} or torch.float32" if dtype in _LOW else f"{dtype}"
+        raise RuntimeError(f"expected {name} of dtype {expected}, got {v.dtype}")

@@ -7,7 +7,7 @@ attributes, same keys in `state_dict`, so that weights load both ways.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bnkit import functional as F
 from bnkit.relative_layers import AffineModule, GroupNorm, LayerNorm, RMSNorm
