@@ -1,6 +1,6 @@
 r"""Questions that answer back, with no kernel: choices, numbers and predictions.
 
-All texts may hold ``\( maths \)`` (write raw strings) and `` `code` ``.
+All texts may hold ``\( maths \)`` (write raw strings), and code between single backticks.
 """
 
 from __future__ import annotations
