@@ -4,6 +4,7 @@ Importing this module makes the book's look (:data:`STYLE`) matplotlib's default
 """
 
 from bnkit.plots.curves import learning_curves, loss_surface_contours
+from bnkit.plots.descent import descent_path
 from bnkit.plots.distributions import dots_with_spread, histogram, layer_histograms, paired_dots
 from bnkit.plots.gradients import (
     backward_graph,
@@ -32,6 +33,7 @@ __all__ = [
     "backward_graph",
     "batches_on_circle",
     "confusion_matrix",
+    "descent_path",
     "digit_grid",
     "dots_with_spread",
     "errors_by_size",
