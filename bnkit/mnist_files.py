@@ -145,9 +145,9 @@ def read_idx(path: str | os.PathLike, md5: str) -> Tensor:
         >>> read_idx(ASSETS / f"{name}.gz", md5)[:5]
         tensor([5, 0, 4, 1, 9], dtype=torch.uint8)
     """
-    opened = gzip.open(path) if os.fspath(path).endswith(".gz") else open(path, "rb")
+    opener = gzip.open if os.fspath(path).endswith(".gz") else open
     content, problem = bytearray(), ""  # grows in place: the images are in memory once
-    with opened as file:
+    with opener(path, "rb") as file:
         try:
             while chunk := file.read(2**20):
                 content += chunk
