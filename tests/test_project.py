@@ -1,0 +1,123 @@
+"""The files around the book agree with one another."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+ROOT = Path(__file__).parents[1]
+CONDA_NAMES = {"pytorch": "torch"}  # conda-forge's name: PyPI's
+CONDA_ONLY = {"python", "pip", "make"}
+
+
+def canonical(requirement: str) -> str:
+    """``Pkg_Name >=1, <2`` as ``pkg-name<2,>=1``."""
+    name, bounds = re.fullmatch(r"\s*([\w.-]+)\s*([^;]*?)\s*", requirement).groups()
+    name = re.sub(r"[-_.]+", "-", name).lower()
+    return CONDA_NAMES.get(name, name) + ",".join(sorted(bounds.replace(" ", "").split(",")))
+
+
+@pytest.fixture(scope="module")
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def required(project: dict) -> set[str]:
+    lists = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    lists += project["project"].get("optional-dependencies", {}).values()
+    return {canonical(item) for items in lists for item in items if isinstance(item, str)}
+
+
+def name_of(requirement: str) -> str:
+    return re.match(r"[\w-]+", requirement)[0]
+
+
+def toc_files(node: object) -> list[str]:
+    """Every page of _toc.yml, in reading order."""
+    if isinstance(node, list):
+        return [file for item in node for file in toc_files(item)]
+    if isinstance(node, dict):
+        own = [node[key] for key in ("root", "file") if key in node]
+        return own + [file for value in node.values() for file in toc_files(value)]
+    return []
+
+
+def test_conda_users_get_the_same_dependencies(required: set[str]) -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    plain = [item for item in environment["dependencies"] if isinstance(item, str)]
+    (from_pip,) = (item["pip"] for item in environment["dependencies"] if isinstance(item, dict))
+    assert "--editable ." in from_pip
+    wanted = {canonical(item) for item in plain + from_pip if not item.startswith("--editable")}
+    assert {item for item in wanted if name_of(item) not in CONDA_ONLY} == required
+
+
+def test_python_versions_agree(project: dict) -> None:
+    environment = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    assert f"python{project['project']['requires-python']}" in environment
+
+
+def test_every_dependency_has_a_tested_version_and_bnkit_none(required: set[str]) -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {line.split("==")[0] for line in lines if line and not line.startswith("#")}
+    assert {name_of(item) for item in required} <= pinned
+    assert not [name for name in pinned if re.match(r"bnkit|nvidia-|cuda-|triton|pip$", name)]
+
+
+def test_every_chapter_is_in_the_table_of_contents_once() -> None:
+    pages = toc_files(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
+    assert len(pages) == len(set(pages))
+    found = [path for path in (ROOT / "chapters").iterdir() if path.suffix in {".ipynb", ".md"}]
+    assert {f"chapters/{path.stem}" for path in found} == set(pages) - {"index"}
+    numbered = [page for page in pages if re.match(r"chapters/\d", page)]
+    assert numbered == sorted(numbered)
+
+
+def test_make_help_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)[1].split())
+    listed = set(re.findall(r"@echo 'make ([\w-]+)", makefile))
+    assert targets - {"help", "html"} == listed
+
+
+def test_ci_runs_the_command_of_the_readme() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert script.rstrip().endswith("make test")
+    assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_hooks_check_what_make_lint_checks() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    entries = [hook["entry"] for repo in hooks["repos"] for hook in repo["hooks"]]
+    lint = (ROOT / "Makefile").read_text(encoding="utf-8").split("\nlint:")[1].split("\n\n")[0]
+    commands = re.findall(r"-m (.+?) \.$", lint, re.MULTILINE)
+    assert [re.sub(r".*-m | --force-exclude", "", entry) for entry in entries] == commands
+
+
+def test_the_reference_page_lists_every_public_module() -> None:
+    page = (ROOT / "chapters" / "api.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"\{api\} bnkit\.(\w+)", page))
+    public = {"functional", "layers", "models", "data", "training", "plots", "explore", "quiz"}
+    later = {"claims", "cli", "distributed", "checks", "workers"}
+    here = {p.stem for p in (ROOT / "bnkit").iterdir() if (p.suffix == ".py" or p.is_dir())}
+    assert listed == (public | later) & here
+
+
+def test_no_tracked_text_names_a_folder_of_one_machine() -> None:
+    shared = re.compile(r"(?<![\w.])/(?:root|work|home/\w+|Users/\w+)/")
+    texts = [
+        path
+        for pattern in ("*.md", "*.yml", "*.toml", "Makefile", "bnkit/**/*.py", "tests/*.py")
+        for path in ROOT.glob(pattern)
+    ]
+    me = Path(__file__).resolve()
+    assert not [p.name for p in texts if p != me and shared.search(p.read_text(encoding="utf-8"))]
