@@ -13,6 +13,14 @@ from torch.autograd import Function
 
 from bnkit.folding import fold_batch_norm
 from bnkit.relatives import group_norm, instance_norm, layer_norm, rms_norm
+from bnkit.shapes import (
+    batch_axes,
+    cast,
+    check_batch_norm,
+    count_per_channel,
+    full_precision,
+    per_channel,
+)
 
 __all__ = [
     "batch_norm",
@@ -24,8 +32,6 @@ __all__ = [
     "layer_norm",
     "rms_norm",
 ]
-
-_LOW = (torch.float16, torch.bfloat16)  # computed in float32
 
 
 def batch_norm(
@@ -77,13 +83,14 @@ def batch_norm(
     Source: Ioffe and Szegedy (2015), algorithms 1 and 2, https://arxiv.org/abs/1502.03167;
     ``torch.nn.functional.batch_norm``, whose signature this is.
     """
-    _check(input, running_mean, running_var, weight, bias, training, eps)
+    check_batch_norm(input, running_mean, running_var, weight, bias, training, eps)
     if not training:
         return _standardize(input, running_mean, running_var, weight, bias, eps)
     if input.numel() == 0:  # nothing to learn from; mean 0 and variance 1 keep gradients defined
         mean, var = input.new_zeros(input.shape[1]), input.new_ones(input.shape[1])
         return _standardize(input, mean, var, weight, bias, eps)
-    normalize = _plain if _is_traced() else _BatchNorm.apply
+    transformed = torch._C._are_functorch_transforms_active()
+    normalize = _plain if transformed else _BatchNorm.apply
     return normalize(input, weight, bias, running_mean, running_var, momentum, eps)
 
 
@@ -109,9 +116,9 @@ def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
 
     Source: Ioffe and Szegedy (2015), algorithm 1, https://arxiv.org/abs/1502.03167.
     """
-    x = _full_precision(input)
-    mean = x.mean(_batch_axes(x))  # (C,)
-    var = (x - _per_channel(mean, x)).square().mean(_batch_axes(x))  # (C,)
+    x = full_precision(input)
+    mean = x.mean(batch_axes(x))  # (C,)
+    var = (x - per_channel(mean, x)).square().mean(batch_axes(x))  # (C,)
     return mean, var
 
 
@@ -147,25 +154,26 @@ def batch_norm_backward(
 
     Source: Ioffe and Szegedy (2015), section 3, with the chain rule collected into three terms.
     """
-    x, g = _full_precision(input), _full_precision(grad_output)
-    axes = _batch_axes(x)
+    x, g = full_precision(input), full_precision(grad_output)
+    axes = batch_axes(x)
     mean, var = batch_statistics(x)
     rstd = (var + eps).rsqrt()
-    x_hat = (x - _per_channel(mean, x)) * _per_channel(rstd, x)
+    x_hat = (x - per_channel(mean, x)) * per_channel(rstd, x)
     grad_bias = g.sum(axes)
     grad_weight = (g * x_hat).sum(axes)
     scale = rstd if weight is None else rstd * weight
-    mean_g, mean_gx = grad_bias / _count(x), grad_weight / _count(x)
-    grad_input = _per_channel(scale, x) * (
-        g - _per_channel(mean_g, x) - x_hat * _per_channel(mean_gx, x)
+    mean_g, mean_gx = grad_bias / count_per_channel(x), grad_weight / count_per_channel(x)
+    grad_input = per_channel(scale, x) * (
+        g - per_channel(mean_g, x) - x_hat * per_channel(mean_gx, x)
     )
     return grad_input.to(input.dtype), grad_weight, grad_bias
 
 
 def _plain(input, weight, bias, running_mean, running_var, momentum, eps):
-    """The equations as they stand, differentiated by autograd: what a compiler should see."""
+    """The equations as they stand, for autograd or a transform of torch.func to differentiate."""
     mean, var = batch_statistics(input)
-    _update_running(running_mean, running_var, mean.detach(), var.detach(), momentum, _count(input))
+    now = mean.detach(), var.detach()
+    _update_running(running_mean, running_var, *now, momentum, count_per_channel(input))
     return _standardize(input, mean, var, weight, bias, eps)
 
 
@@ -174,16 +182,16 @@ class _BatchNorm(Function):
 
     @staticmethod
     def forward(ctx, input, weight, bias, running_mean, running_var, momentum, eps):
-        x, count = _full_precision(input), _count(input)
-        mean = x.mean(_batch_axes(x))  # (C,)
-        centered = x - _per_channel(mean, x)
+        x, count = full_precision(input), count_per_channel(input)
+        mean = x.mean(batch_axes(x))  # (C,)
+        centered = x - per_channel(mean, x)
         var = _mean_square(centered)  # (C,)
         _update_running(running_mean, running_var, mean, var, momentum, count)
         rstd = (var + eps).rsqrt_()
         scale = rstd if weight is None else rstd * weight
         ctx.save_for_backward(input, weight, centered, rstd, scale)
         ctx.eps = eps
-        return _cast(_affine(centered, scale, bias), input.dtype)
+        return cast(_affine(centered, scale, bias), input.dtype)
 
     @staticmethod
     def backward(ctx, grad_output):
@@ -191,102 +199,45 @@ class _BatchNorm(Function):
         if torch.is_grad_enabled():  # create_graph: saved intermediates carry no graph
             grads = batch_norm_backward(grad_output, input, weight, ctx.eps)
         else:
-            grads = _fused_backward(_full_precision(grad_output), centered, rstd, scale)
+            grads = _fused_backward(full_precision(grad_output), centered, rstd, scale)
         needed = zip(grads, ctx.needs_input_grad[:3], strict=True)
         return *(grad if need else None for grad, need in needed), None, None, None, None
 
 
 def _fused_backward(g, centered, rstd, scale):
     """`batch_norm_backward` with x_hat = rstd * centered multiplied out, in one buffer."""
-    count, axes = _count(g), _batch_axes(g)
+    count, axes = count_per_channel(g), batch_axes(g)
     grad_bias = g.sum(axes)
     buffer = g * centered
     grad_weight = buffer.sum(axes).mul_(rstd)
-    along = _per_channel(grad_weight * rstd, g)
+    along = per_channel(grad_weight * rstd, g)
     grad_input = torch.addcmul(g, centered, along, value=-1 / count, out=buffer)
-    grad_input.sub_(_per_channel(grad_bias, g), alpha=1 / count).mul_(_per_channel(scale, g))
+    grad_input.sub_(per_channel(grad_bias, g), alpha=1 / count).mul_(per_channel(scale, g))
     return grad_input, grad_weight, grad_bias
 
 
 def _standardize(input, mean, var, weight, bias, eps):
-    x = _full_precision(input)
+    x = full_precision(input)
     rstd = (var + eps).rsqrt()
     scale = rstd if weight is None else rstd * weight
-    return _cast(_affine(x - _per_channel(mean, x), scale, bias), input.dtype)
+    return cast(_affine(x - per_channel(mean, x), scale, bias), input.dtype)
 
 
 def _affine(x, scale, bias):
-    scale = _per_channel(scale, x)
-    return x * scale if bias is None else torch.addcmul(_per_channel(bias, x), x, scale)
+    scale = per_channel(scale, x)
+    return x * scale if bias is None else torch.addcmul(per_channel(bias, x), x, scale)
 
 
 def _update_running(running_mean, running_var, mean, var, momentum, count):
     if running_mean is None:
         return
     unbiased = var * (count / (count - 1))
-    running_mean.lerp_(_cast(mean, running_mean.dtype), momentum)
-    running_var.lerp_(_cast(unbiased, running_var.dtype), momentum)
+    running_mean.lerp_(cast(mean, running_mean.dtype), momentum)
+    running_var.lerp_(cast(unbiased, running_var.dtype), momentum)
 
 
 def _mean_square(x):
-    if x.dim() > 2 and x.stride(-1) == 1:  # (N, C, *) -> (N, C): reads x once, writes nothing
-        return torch.linalg.vector_norm(x.flatten(2), dim=2).square_().sum(0).div_(_count(x))
-    return (x * x).mean(_batch_axes(x))
-
-
-def _is_traced():
-    """Is torch.compile, torch.export or a torch.func transform looking on?"""
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-
-
-def _batch_axes(x):
-    return [0, *range(2, x.dim())]
-
-
-def _per_channel(v, x):
-    return v if x.dim() == 2 else v.view(1, -1, *[1] * (x.dim() - 2))  # (1, C, 1, ...)
-
-
-def _count(x):
-    return x.numel() // x.shape[1]
-
-
-def _full_precision(x):
-    return x.float() if x.dtype in _LOW else x
-
-
-def _cast(x, dtype):
-    return x if x.dtype == dtype else x.to(dtype)  # .to alone costs as much as a small product
-
-
-def _check(input, running_mean, running_var, weight, bias, training, eps):
-    """Refuse what PyTorch refuses, telling the shape received and what was expected."""
-    shape = tuple(input.shape)
-    if not input.is_floating_point():
-        raise NotImplementedError(f"expected a floating point input, got {input.dtype} {shape}")
-    if len(shape) < 2:
-        raise RuntimeError(f"expected input of shape (N, C, *), got {shape}")
-    if training and input.numel() == shape[1]:
-        raise ValueError(f"expected more than 1 value per channel in training, got {shape}")
-    if eps < 0 or (training and eps == 0):
-        raise ValueError(f"expected eps > 0 in training, >= 0 otherwise, got eps={eps}")
-    if training and (running_mean is None) != (running_var is None):
-        raise ValueError("expected running_mean and running_var, or neither, got one of them")
-    if not training and (running_mean is None or running_var is None):
-        raise RuntimeError("expected running_mean and running_var outside training, got None")
-    for name, v in (("running_mean", running_mean), ("running_var", running_var)):
-        if v is not None and v.requires_grad:
-            raise RuntimeError(f"expected {name} without requires_grad: it is not learned")
-    given = {"running_mean": running_mean, "running_var": running_var}
-    for name, v in {**given, "weight": weight, "bias": bias}.items():
-        if v is not None:
-            _check_channels(name, v, shape, input.dtype)
-
-
-def _check_channels(name, v, shape, dtype):
-    if v.dim() != 1 or v.numel() != shape[1]:
-        expected = f"shape ({shape[1]},) for input of shape {shape}"
-        raise RuntimeError(f"expected {name} of {expected}, got {tuple(v.shape)}")
-    if v.dtype != dtype and not (dtype in _LOW and v.dtype == torch.float32):
-        expected = f"{dtype} or torch.float32" if dtype in _LOW else f"{dtype}"
-        raise RuntimeError(f"expected {name} of dtype {expected}, got {v.dtype}")
+    if x.dim() > 2 and x.stride(-1) == 1:  # reads x once and writes nothing of its size
+        norms = torch.linalg.vector_norm(x.flatten(2), dim=2)  # (N, C)
+        return norms.square_().sum(0).div_(count_per_channel(x))
+    return (x * x).mean(batch_axes(x))

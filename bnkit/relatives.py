@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from bnkit.shapes import check_groups, check_positions, check_trailing, full_precision, per_channel
+
 __all__ = ["group_norm", "instance_norm", "layer_norm", "rms_norm"]
 
 
@@ -47,9 +49,9 @@ def layer_norm(
 
     Source: Ba et al. (2016), https://arxiv.org/abs/1607.06450; ``torch.nn.functional.layer_norm``.
     """
-    _check_trailing(input, normalized_shape, weight, bias)
+    check_trailing(input, normalized_shape, weight, bias)
     axes = list(range(-len(normalized_shape), 0))
-    x_hat = _standardize(_full_precision(input), axes, eps)
+    x_hat = _standardize(full_precision(input), axes, eps)
     return _affine(x_hat, weight, bias).to(input.dtype)
 
 
@@ -84,8 +86,8 @@ def rms_norm(
     Source: Zhang and Sennrich (2019), https://arxiv.org/abs/1910.07467;
     ``torch.nn.functional.rms_norm``.
     """
-    _check_trailing(input, normalized_shape, weight, None)
-    x = _full_precision(input)
+    check_trailing(input, normalized_shape, weight, None)
+    x = full_precision(input)
     eps = torch.finfo(x.dtype).eps if eps is None else eps
     mean_square = x.square().mean(list(range(-len(normalized_shape), 0)), keepdim=True)
     return _affine(x * (mean_square + eps).rsqrt(), weight, None).to(input.dtype)
@@ -123,11 +125,11 @@ def group_norm(
 
     Source: Wu and He (2018), https://arxiv.org/abs/1803.08494; ``torch.nn.functional.group_norm``.
     """
-    _check_groups(input, num_groups, weight, bias)
-    x = _full_precision(input)
+    check_groups(input, num_groups, weight, bias)
+    x = full_precision(input)
     grouped = x.unflatten(1, (num_groups, -1))  # (N, G, C / G, *)
     x_hat = _standardize(grouped, list(range(2, grouped.dim())), eps).flatten(1, 2)
-    return _affine(x_hat, _per_channel(weight, x), _per_channel(bias, x)).to(input.dtype)
+    return _affine(x_hat, per_channel(weight, x), per_channel(bias, x)).to(input.dtype)
 
 
 def instance_norm(
@@ -167,8 +169,8 @@ def instance_norm(
     Source: Ulyanov et al. (2016), https://arxiv.org/abs/1607.08022;
     ``torch.nn.functional.instance_norm``.
     """
-    _check_positions(input, running_mean, running_var, use_input_stats)
-    x = _full_precision(input)
+    check_positions(input, running_mean, running_var, weight, bias, use_input_stats)
+    x = full_precision(input)
     axes = list(range(2, x.dim()))
     if use_input_stats:
         x_hat = _standardize(x, axes, eps)
@@ -176,8 +178,8 @@ def instance_norm(
             _update_running(running_mean, running_var, x.detach(), axes, momentum)
     else:
         rstd = (running_var + eps).rsqrt()
-        x_hat = (x - _per_channel(running_mean, x)) * _per_channel(rstd, x)
-    return _affine(x_hat, _per_channel(weight, x), _per_channel(bias, x)).to(input.dtype)
+        x_hat = (x - per_channel(running_mean, x)) * per_channel(rstd, x)
+    return _affine(x_hat, per_channel(weight, x), per_channel(bias, x)).to(input.dtype)
 
 
 def _standardize(x, axes, eps):
@@ -195,41 +197,3 @@ def _update_running(running_mean, running_var, x, axes, momentum):
     mean, var = x.mean(axes).mean(0), x.var(axes).mean(0)  # (C,): over positions, then samples
     running_mean.lerp_(mean.to(running_mean.dtype), momentum)
     running_var.lerp_(var.to(running_var.dtype), momentum)
-
-
-def _per_channel(v, x):
-    return v if v is None else v.view(1, -1, *[1] * (x.dim() - 2))  # (1, C, 1, ...)
-
-
-def _full_precision(x):
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-
-
-def _check_trailing(input, normalized_shape, weight, bias):
-    shape = tuple(normalized_shape)
-    if not shape or tuple(input.shape[-len(shape) :]) != shape:
-        raise RuntimeError(
-            f"expected input ending in {shape or '(1 axis)'}, got {tuple(input.shape)}"
-        )
-    for name, v in (("weight", weight), ("bias", bias)):
-        if v is not None and tuple(v.shape) != shape:
-            raise RuntimeError(f"expected {name} of shape {shape}, got {tuple(v.shape)}")
-
-
-def _check_groups(input, num_groups, weight, bias):
-    shape = tuple(input.shape)
-    if len(shape) < 2 or num_groups < 1 or shape[1] % num_groups:
-        raise RuntimeError(f"expected (N, C, *) with C in {num_groups} equal groups, got {shape}")
-    if input.numel() == num_groups:
-        raise ValueError(f"expected more than 1 value per group, got {shape}")
-    for name, v in (("weight", weight), ("bias", bias)):
-        if v is not None and tuple(v.shape) != shape[1:2]:
-            raise RuntimeError(f"expected {name} of shape {shape[1:2]}, got {tuple(v.shape)}")
-
-
-def _check_positions(input, running_mean, running_var, use_input_stats):
-    shape = tuple(input.shape)
-    if use_input_stats and input[0, 0].numel() == 1:
-        raise ValueError(f"expected more than 1 position per channel, got {shape}")
-    if not use_input_stats and (running_mean is None or running_var is None):
-        raise RuntimeError("expected running_mean and running_var, got None")

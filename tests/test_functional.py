@@ -1,0 +1,311 @@
+"""bnkit.functional says what torch.nn.functional says, forward, backward and in its refusals."""
+
+import copy
+import inspect
+
+import pytest
+import torch
+from parity import assert_parity, assert_same_refusal
+from torch import nn
+from torch.nn import functional as T
+from torch.testing import assert_close
+
+from bnkit import functional as F
+
+SHAPES = [(2, 3), (64, 5), (1, 3, 7), (8, 3, 1), (4, 3, 5, 6), (2, 1, 4, 4), (2, 3, 4, 2, 3)]
+DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+
+
+def batch(shape, dtype=torch.float64, seed=0, state_dtype=None):
+    """An input that requires a gradient, and weight, bias, running mean and variance for it."""
+    generator = torch.Generator().manual_seed(seed)
+    low = dtype in (torch.float16, torch.bfloat16)
+    state_dtype = state_dtype or (torch.float32 if low else dtype)
+    x = (3 * torch.randn(shape, generator=generator) + 2).to(dtype).requires_grad_()
+    weight, bias, mean, var = torch.randn(4, shape[1], generator=generator).to(state_dtype)
+    return x, weight.requires_grad_(), bias.requires_grad_(), mean, var.exp()
+
+
+def train(function, x, weight=None, bias=None, mean=None, var=None, **keywords):
+    return function(x, mean, var, weight, bias, training=True, **keywords)
+
+
+def test_batch_norm_has_the_signature_of_pytorch():
+    def shape_of(function):
+        return [(p.name, p.default) for p in inspect.signature(function).parameters.values()]
+
+    for name in ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"):
+        assert shape_of(getattr(F, name)) == shape_of(getattr(T, name)), name
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_equals_pytorch(shape, dtype, training):
+    x, weight, bias, mean, var = batch(shape, dtype)
+    state, expected = (mean.clone(), var.clone()), (mean.clone(), var.clone())
+    assert_parity(
+        lambda x, w, b: F.batch_norm(x, *state, w, b, training=training),
+        lambda x, w, b: T.batch_norm(x, *expected, w, b, training=training),
+        *(x, weight, bias),
+    )
+    assert_close(state, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_throughout_equals_pytorch(dtype):
+    x, weight, bias, mean, var = batch((16, 3, 5), dtype, state_dtype=dtype)
+    assert_parity(
+        lambda x, w, b: F.batch_norm(x, mean.clone(), var.clone(), w, b, training=True),
+        lambda x, w, b: T.batch_norm(x, mean.clone(), var.clone(), w, b, training=True),
+        *(x, weight, bias),
+    )
+
+
+@pytest.mark.parametrize("learned", ["weight", "bias", "neither"])
+@pytest.mark.parametrize("shape", SHAPES[1:5:3])
+def test_weight_and_bias_may_be_missing(shape, learned):
+    x, weight, bias, *_ = batch(shape)
+    w, b = {"weight": (weight, None), "bias": (None, bias), "neither": (None, None)}[learned]
+    tensors = [t for t in (x, w, b) if t is not None]
+    assert_parity(
+        lambda *_: train(F.batch_norm, x, w, b), lambda *_: train(T.batch_norm, x, w, b), *tensors
+    )
+
+
+@pytest.mark.parametrize("shape", [(5, 2), (3, 2, 3), (2, 2, 2, 2)])
+@pytest.mark.parametrize("affine", [True, False])
+def test_gradients_and_gradients_of_gradients_agree_with_differences(shape, affine):
+    x, weight, bias, *_ = batch(shape)
+    arguments = (x, weight, bias) if affine else (x,)
+    function = lambda *a: train(F.batch_norm, *a)  # noqa: E731
+    assert torch.autograd.gradcheck(function, arguments)
+    assert torch.autograd.gradgradcheck(function, arguments)
+
+
+def test_batch_norm_backward_is_the_gradient_that_autograd_finds():
+    x, weight, bias, *_ = batch((4, 3, 5))
+    g = torch.randn(4, 3, 5, generator=torch.Generator().manual_seed(2)).double()
+    found = torch.autograd.grad(train(T.batch_norm, x, weight, bias), (x, weight, bias), g)
+    assert_close(F.batch_norm_backward(g, x, weight, 1e-5), found)
+
+
+def test_input_gradient_has_no_mean_and_nothing_along_x_hat():
+    x, *_ = batch((50, 3))
+    g = torch.randn(50, 3, generator=torch.Generator().manual_seed(2)).double()
+    grad_input, *_ = F.batch_norm_backward(g, x, eps=0)
+    x_hat = train(F.batch_norm, x, eps=1e-30)
+    assert_close(grad_input.mean(0), torch.zeros(3).double())
+    assert_close((grad_input * x_hat).mean(0), torch.zeros(3).double())
+
+
+def test_batch_statistics_are_the_mean_and_the_biased_variance():
+    x = batch((4, 3, 5, 6))[0]
+    mean, var = F.batch_statistics(x)
+    assert_close(mean, x.mean((0, 2, 3)))
+    assert_close(var, x.var((0, 2, 3), correction=0))
+
+
+@pytest.mark.parametrize("shape", [(1000, 2), (100, 2, 10)])
+def test_a_large_mean_leaves_the_variance_exact(shape):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    shifted = (x + 1e4).float()
+    assert_close(
+        F.batch_statistics(shifted)[1].double(), x.var([0, *range(2, x.dim())]), rtol=2e-3, atol=0
+    )
+    mean, var = torch.zeros(2), torch.zeros(2)
+    train(F.batch_norm, shifted, None, None, mean, var, momentum=1.0)
+    assert_close(var.double(), x.var([0, *range(2, x.dim())]), rtol=2e-3, atol=0)
+
+
+def test_running_statistics_move_by_momentum_towards_the_unbiased_variance():
+    x, mean, var = torch.tensor([[1.0], [3.0]]), torch.zeros(1), torch.ones(1)
+    train(F.batch_norm, x, None, None, mean, var, momentum=0.25)
+    assert_close(mean, torch.tensor([0.5]))  # 0.75 * 0 + 0.25 * 2
+    assert_close(var, torch.tensor([1.25]))  # 0.75 * 1 + 0.25 * 2, where the biased one is 1
+
+
+def test_running_statistics_grow_no_graph():
+    x, weight, bias, mean, var = batch((8, 3))
+    train(F.batch_norm, x, weight, bias, mean, var).sum().backward()
+    assert mean.grad_fn is None and var.grad_fn is None
+    copy.deepcopy((mean, var))
+
+
+def test_evaluation_leaves_the_running_statistics_alone():
+    x, weight, bias, mean, var = batch((8, 3))
+    before = mean.clone(), var.clone()
+    F.batch_norm(x, mean, var, weight, bias)
+    assert_close((mean, var), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0, 3, 4), (2, 3, 0)])
+def test_an_empty_batch_changes_nothing_and_has_zero_gradients(shape):
+    x, weight, bias, mean, var = batch(shape)
+    before = mean.clone(), var.clone()
+    assert_parity(
+        lambda *a: train(F.batch_norm, *a, mean, var),
+        lambda *a: train(T.batch_norm, *a, mean.clone(), var.clone()),
+        *(x, weight, bias),
+    )
+    assert_close((mean, var), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("low", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("dtype", DTYPES[1:])
+def test_autocast_keeps_the_dtype_of_the_input(low, dtype):
+    x, weight, bias, *_ = batch((8, 3, 4, 4), dtype)
+    with torch.autocast("cpu", dtype=low):
+        assert_parity(
+            lambda *a: train(F.batch_norm, *a), lambda *a: train(T.batch_norm, *a), x, weight, bias
+        )
+
+
+def test_channels_last_stays_channels_last():
+    x, weight, bias, *_ = batch((2, 3, 4, 5))
+    x = x.detach().to(memory_format=torch.channels_last).requires_grad_()
+    y = train(F.batch_norm, x, weight, bias)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert_parity(
+        lambda *a: train(F.batch_norm, *a), lambda *a: train(T.batch_norm, *a), x, weight, bias
+    )
+
+
+def test_transforms_of_torch_func_pass_through():
+    x, *_ = batch((5, 8, 3))
+    weight = torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64, requires_grad=True)
+    per_model = torch.func.vmap(lambda x: train(F.batch_norm, x))(x)
+    assert_close(per_model, torch.stack([train(T.batch_norm, part) for part in x]))
+    grad = torch.func.grad(lambda w: train(F.batch_norm, x[0], w).pow(3).sum())(weight.detach())
+    (expected,) = torch.autograd.grad(train(T.batch_norm, x[0], weight).pow(3).sum(), weight)
+    assert_close(grad, expected)
+
+
+ONE = torch.ones(3)
+REFUSED = {
+    "one value per channel": ((torch.ones(1, 3), None, None), {"training": True}),
+    "one position": ((torch.ones(1, 3, 1), None, None), {"training": True}),
+    "eps 0 in training": ((torch.ones(4, 3), None, None), {"training": True, "eps": 0.0}),
+    "negative eps": ((torch.ones(4, 3), ONE, ONE), {"eps": -1.0}),
+    "integers": ((torch.ones(4, 3).long(), ONE, ONE), {}),
+    "no statistics": ((torch.ones(4, 3), None, None), {}),
+    "no variance": ((torch.ones(4, 3), ONE, None), {}),
+    "half the statistics": ((torch.ones(4, 3), ONE, None), {"training": True}),
+    "short weight": ((torch.ones(4, 3), ONE, ONE, torch.ones(2)), {}),
+    "long bias": ((torch.ones(4, 3), ONE, ONE, None, torch.ones(4)), {}),
+    "other mean": ((torch.ones(4, 5), ONE, ONE), {"training": True}),
+    "learned mean": ((torch.ones(4, 3), torch.ones(3, requires_grad=True), ONE), {}),
+    "double input": ((torch.ones(4, 3).double(), ONE, ONE), {}),
+    "half state": ((torch.ones(4, 3), ONE.half(), ONE.half()), {}),
+    "no channels": ((torch.ones(3), ONE, ONE), {}),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_batch_norm_refuses_what_pytorch_refuses(case):
+    arguments, keywords = REFUSED[case]
+    assert_same_refusal(F.batch_norm, T.batch_norm, *arguments, **keywords)
+
+
+def test_a_refusal_tells_the_shape_received_and_the_one_expected():
+    with pytest.raises(RuntimeError, match=r"\(5,\) for input of shape \(4, 5\), got \(3,\)"):
+        F.batch_norm(torch.ones(4, 5), ONE, ONE)
+    with pytest.raises(ValueError, match=r"more than 1 value per channel .* got \(1, 3\)"):
+        F.batch_norm(torch.ones(1, 3), None, None, training=True)
+
+
+RELATIVES = {
+    "layer_norm": ((2, 3, 4), ((3, 4),), (3, 4), 2),
+    "rms_norm": ((2, 3, 4), ((4,),), (4,), 1),
+    "group_norm": ((2, 6, 5), (3,), (6,), 2),
+    "instance_norm": ((2, 3, 5, 4), (None, None), (3,), 2),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", RELATIVES)
+def test_relatives_equal_pytorch(name, dtype):
+    shape, arguments, parameter_shape, count = RELATIVES[name]
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(shape, generator=generator).to(dtype).requires_grad_()
+    parameters = torch.randn(count, *parameter_shape, generator=generator).to(dtype)
+    parameters = [p.requires_grad_() for p in parameters]
+    assert_parity(
+        lambda x, *p: getattr(F, name)(x, *arguments, *p),
+        lambda x, *p: getattr(T, name)(x, *arguments, *p),
+        *(x, *parameters),
+    )
+
+
+@pytest.mark.parametrize("momentum", [0.1, 1.0])
+def test_instance_norm_keeps_running_statistics_as_pytorch_does(momentum):
+    x, _, _, mean, var = batch((4, 3, 5))
+    state, expected = (mean.clone(), var.clone()), (mean.clone(), var.clone())
+    for statistics in (True, False):
+        y = F.instance_norm(x, *state, use_input_stats=statistics, momentum=momentum)
+        assert_close(y, T.instance_norm(x, *expected, None, None, statistics, momentum))
+    assert_close(state, expected)
+
+
+REFUSED_RELATIVES = {
+    "layer: other ending": ("layer_norm", (torch.ones(3, 4), (3,))),
+    "layer: no axes": ("layer_norm", (torch.ones(3, 4), ())),
+    "layer: short weight": ("layer_norm", (torch.ones(2, 3), (3,), torch.ones(2))),
+    "rms: other ending": ("rms_norm", (torch.ones(3, 4), (3,))),
+    "rms: short weight": ("rms_norm", (torch.ones(2, 3), (3,), torch.ones(2))),
+    "group: no divisor": ("group_norm", (torch.ones(4, 6), 4)),
+    "group: one value": ("group_norm", (torch.ones(1, 6), 6)),
+    "group: one axis": ("group_norm", (torch.ones(6), 6)),
+    "group: short weight": ("group_norm", (torch.ones(4, 6), 3, torch.ones(3))),
+    "instance: no positions": ("instance_norm", (torch.ones(4, 6),)),
+    "instance: one position": ("instance_norm", (torch.ones(4, 6, 1),)),
+    "instance: no statistics": (
+        "instance_norm",
+        (torch.ones(4, 6, 2), None, None, None, None, False),
+    ),
+    "instance: short weight": ("instance_norm", (torch.ones(4, 6, 2), None, None, torch.ones(3))),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_RELATIVES)
+def test_relatives_refuse_what_pytorch_refuses(case):
+    name, arguments = REFUSED_RELATIVES[case]
+    assert_same_refusal(getattr(F, name), getattr(T, name), *arguments)
+
+
+FOLDED = {
+    "linear": (nn.Linear(4, 6), nn.BatchNorm1d(6), (5, 4)),
+    "linear, no bias": (nn.Linear(4, 6, bias=False), nn.BatchNorm1d(6), (5, 4)),
+    "linear, not affine": (nn.Linear(4, 6), nn.BatchNorm1d(6, affine=False), (5, 4)),
+    "conv1d": (nn.Conv1d(4, 6, 3), nn.BatchNorm1d(6), (2, 4, 9)),
+    "conv2d, groups": (nn.Conv2d(4, 6, 3, groups=2), nn.BatchNorm2d(6), (2, 4, 7, 7)),
+    "conv3d": (nn.Conv3d(2, 6, 2, bias=False), nn.BatchNorm3d(6), (2, 2, 4, 4, 4)),
+    "transposed": (nn.ConvTranspose2d(4, 6, 3), nn.BatchNorm2d(6), (2, 4, 5, 5)),
+    "transposed, groups": (nn.ConvTranspose1d(4, 6, 3, groups=2), nn.BatchNorm1d(6), (2, 4, 5)),
+}
+
+
+@pytest.mark.parametrize("case", FOLDED)
+def test_a_folded_layer_computes_what_the_two_computed(case):
+    layer, bn, shape = FOLDED[case]
+    layer, bn = copy.deepcopy(layer).double(), copy.deepcopy(bn).double()
+    torch.manual_seed(0)
+    for values in (*bn.parameters(), bn.running_mean, bn.running_var):
+        nn.init.uniform_(values, 0.5, 2)
+    x = torch.randn(shape).double()
+    before = copy.deepcopy((layer.state_dict(), bn.state_dict()))
+    folded = F.fold_batch_norm(layer.eval(), bn.eval())
+    assert type(folded) is type(layer) and not folded.training
+    assert_close(folded(x), bn(layer(x)), rtol=1e-12, atol=1e-12)
+    assert_close((layer.state_dict(), bn.state_dict()), before, rtol=0, atol=0)
+
+
+def test_folding_refuses_what_it_cannot_fold():
+    with pytest.raises(TypeError, match="got ReLU"):
+        F.fold_batch_norm(nn.ReLU(), nn.BatchNorm1d(3).eval())
+    with pytest.raises(ValueError, match="got training"):
+        F.fold_batch_norm(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    with pytest.raises(ValueError, match="running statistics"):
+        F.fold_batch_norm(nn.Linear(2, 3), nn.BatchNorm1d(3, track_running_stats=False).eval())
+    with pytest.raises(ValueError, match="of 3 features"):
+        F.fold_batch_norm(nn.Linear(2, 3), nn.BatchNorm1d(4).eval())
