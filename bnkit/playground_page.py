@@ -109,7 +109,7 @@ def _compact(name: str) -> str:
 
 
 # ---- the picture without scripts: the geometry of playground.js, with its colours spelled out
-LOW, HIGH, ROWS, HEIGHT = -8, 10, (96, 206, 316), 348
+LOW, HIGH, ROWS, HEIGHT = -8, 10, (96, 206, 316), 368
 
 
 def _percent(value: float) -> float:
@@ -163,11 +163,10 @@ def _dots(values: list[float], row: int) -> str:
 
 
 def _axis(row: int, name: str) -> str:
+    tick = '<text x="{}%" y="{}" text-anchor="middle">{}</text>'
     ticks = "".join(
-        f'<text x="{_percent(tick)}%" y="{row + 26}" text-anchor="middle">{tick}</text>'.replace(
-            ">-", ">−"
-        )
-        for tick in range(LOW, HIGH + 1, 2)
+        tick.format(_percent(value), row + 26, str(value).replace("-", "−"))
+        for value in range(LOW, HIGH + 1, 2)
     )
     line = f'<line x1=".8%" x2="99.2%" y1="{row}" y2="{row}" stroke="currentColor"/>'
     return f'{line}<text x=".8%" y="{row - 10}" font-size="16">{name}</text>{ticks}'

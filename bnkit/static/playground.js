@@ -42,7 +42,7 @@ export function drawBatch(n, state, mean, sd) {
 }
 
 // ---- geometry: x in percent of the width, y in pixels; playground.py draws the same picture
-const LOW = -8, HIGH = 10, ROWS = [96, 206, 316], HEIGHT = 348;
+const LOW = -8, HIGH = 10, ROWS = [96, 206, 316], LABELS = [-82, -10, 46], HEIGHT = 368;
 const clamp = (v, low, high) => Math.min(Math.max(v, low), high);
 const round = (v) => clamp(Math.round(v * 100) / 100, LOW, HIGH);
 const percent = (v) => clamp(2 + (96 * (v - LOW)) / (HIGH - LOW), 0.8, 99.2);
@@ -123,7 +123,7 @@ function drawFrame(svg) {
   }
   ROWS.forEach((row, k) => {
     node(svg, "line", { x1: "0.8%", x2: "99.2%", y1: row, y2: row, class: "bnpg-axis" });
-    const name = node(svg, "text", { x: "0.8%", y: row - (k ? 10 : 82), class: "bnpg-row" });
+    const name = node(svg, "text", { x: "0.8%", y: row + LABELS[k], class: "bnpg-row" });
     node(name, "tspan", { class: "bnpg-symbol" }, ["x", X_HAT, "y"][k]);
     node(name, "tspan", { dx: 6 }, ["drag the mini-batch", "normalized", "output"][k]);
   });
@@ -143,7 +143,7 @@ function makePicture(svg) {
   });
   const means = ROWS.map((row, k) => ({
     mark: node(svg, "text", { y: row + 14, class: "bnpg-mean" }, "▲"),
-    text: node(svg, "text", { x: "99.2%", y: row - (k ? 10 : 82), class: "bnpg-stat" }),
+    text: node(svg, "text", { x: "99.2%", y: row + LABELS[k], class: "bnpg-stat" }),
   }));
 
   function resize(n) {
@@ -235,6 +235,7 @@ function render({ model, el }) {
   root.className = "bnpg";
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", "Batch normalization playground");
+  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves the keys to us
   root.innerHTML = template(uid);
   el.replaceChildren(root);
   const find = (selector) => root.querySelector(selector);
