@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
-from bnkit.plots.style import COLORS, new_axes, to_numpy
+from bnkit.plots.style import COLORS, appearance, new_axes, to_numpy
 
 __all__ = ["backward_graph", "batches_on_circle", "errors_by_size", "gradient_on_circle"]
 
@@ -105,34 +105,38 @@ def batches_on_circle(batches: object, ax: Axes | None = None) -> Axes:
 
 
 def gradient_on_circle(
-    x: Sequence[float], grad_output: Sequence[float], ax: Sequence[Axes] | None = None
+    x: float, gradient: float, ax: Sequence[Axes] | None = None, *, common: float = 0.0
 ) -> Sequence[Axes]:
     """For a batch of three: what normalization leaves of a gradient.
 
     Args:
-        x: the batch, three values.
-        grad_output: the gradient with respect to the output, three values.
+        x: where the normalized batch stands on the circle, in degrees.
+        gradient: where the gradient points in the plane, in degrees.
         ax: two axes; a new row of two by default.
+        common: what is added to all three numbers of the gradient.
 
     Returns:
         The axes: the plane with the gradient split along the circle and across it, and the three
         numbers before and after.
 
     Example:
-        >>> circle, bars = gradient_on_circle([2.0, -1.0, -1.0], [1.0, 0.0, 0.0])
+        >>> circle, bars = gradient_on_circle(60, 60, common=1.0)
         >>> bars.get_title(loc="left")
-        'length 1.00 → 0.00'
+        'length 2.17 → 0.00'
     """
     if ax is None:
-        widths = {"width_ratios": [1.25, 1]}
-        ax = plt.subplots(1, 2, figsize=(7, 3.7), gridspec_kw=widths)[1]
-    x, g = to_numpy(x).astype(float), to_numpy(grad_output).astype(float)
-    x_hat = (x - x.mean()) / x.std()
-    in_plane = g - g.mean()
-    kept = in_plane - x_hat * (g * x_hat).mean()
+        widths = {"width_ratios": [1.35, 1]}
+        ax = plt.subplots(1, 2, figsize=(7, 3.5), gridspec_kw=widths)[1]
+    x_hat, in_plane = np.sqrt(3) * _at(x) @ _PLANE, 1.3 * _at(gradient) @ _PLANE
+    g = in_plane + common
+    kept = g - g.mean() - x_hat * (g * x_hat).mean()
     _split(_circle(ax[0]), *(_PLANE @ v for v in (x_hat, in_plane, kept)))
     _before_after(ax[1], g, kept)
     return ax
+
+
+def _at(degrees: float) -> np.ndarray:
+    return np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
 
 
 def _circle(ax: Axes) -> Axes:
@@ -140,10 +144,10 @@ def _circle(ax: Axes) -> Axes:
     turn = np.linspace(0, 2 * np.pi, 200)
     ax.plot(*(np.sqrt(3) * np.array([np.cos(turn), np.sin(turn)])), color=COLORS["text"], lw=1)
     for i, direction in enumerate(_PLANE.T * np.sqrt(1.5)):  # unit vectors, 120 degrees apart
-        ax.plot(*np.outer(direction, [0, 2.4]), ":", color=COLORS["reference"], lw=0.8)
-        ax.text(*(2.65 * direction), f"example {i + 1}", ha="center", va="center", fontsize=8)
+        ax.plot(*np.outer(direction, [0, 2.55]), ":", color=COLORS["reference"], lw=0.8)
+        ax.text(*(2.85 * direction), f"example {i + 1}", ha="center", va="center", fontsize=8)
     ax.plot(0, 0, "+", color=COLORS["text"])
-    ax.set(xlim=(-3.1, 3.1), ylim=(-2.9, 2.6), aspect="equal")
+    ax.set(xlim=(-3.2, 3.2), ylim=(-3.1, 2.6), aspect="equal")
     ax.set_axis_off()
     return ax
 
@@ -167,47 +171,48 @@ def _before_after(ax: Axes, g: np.ndarray, kept: np.ndarray) -> None:
     ax.bar(place - 0.2, g, 0.36, color="none", edgecolor=COLORS["other"], lw=1.6, label="arrives")
     ax.bar(place + 0.2, kept, 0.36, color=COLORS["bn"], label="is left")
     ax.axhline(0, color=COLORS["text"], lw=0.8)
-    ax.set(xticks=place, xticklabels=["ex. 1", "ex. 2", "ex. 3"], ylim=(-2, 3.2))
-    ax.set_title(f"length {np.hypot.reduce(g):.2f} → {np.hypot.reduce(kept):.2f}")
+    ax.set(xticks=place, xticklabels=["ex. 1", "ex. 2", "ex. 3"], ylim=(-1.4, 2.6))
+    ax.set_title(f"length {np.linalg.norm(g):.2f} → {np.linalg.norm(kept):.2f}")
     ax.legend(loc="upper right", ncols=2, fontsize=8)
 
 
 def errors_by_size(
-    panels: Mapping[str, Mapping[str, object]],
+    errors: Mapping[str, object],
     sizes: Sequence[int],
+    titles: Sequence[str],
     ax: Sequence[Axes] | None = None,
     *,
-    xlabel: str = "batch size",
-    yscale: str = "log",
+    yscale: str = "linear",
+    sharey: bool = False,
 ) -> Sequence[Axes]:
-    """How far several wrong versions are off, against the batch size.
+    """How far several wrong versions are off, against the batch size, a panel for each measure.
 
     Args:
-        panels: title to a mapping from a version to its errors (sizes, seeds).
+        errors: name of a version to its errors (sizes, seeds, panels).
         sizes: the batch sizes.
-        ax: as many axes as panels; a new row of them on a common scale by default.
-        xlabel: label of the horizontal axis.
-        yscale: scale of the vertical axis.
+        titles: what each panel measures.
+        ax: as many axes as titles; a new row of them by default.
+        yscale: scale of the vertical axes.
+        sharey: whether the panels of a new row share their vertical scale.
 
     Returns:
         The axes: a line through the means over seeds, a band from smallest to largest.
 
     Example:
-        >>> ax = errors_by_size({"error": {"detached": [[0.5, 0.6], [0.2, 0.3]]}}, [4, 16])
+        >>> ax = errors_by_size({"detached": [[[0.5], [0.6]], [[0.2], [0.3]]]}, [4, 16], ["error"])
         >>> ax[0].get_title(loc="left")
         'error'
     """
     if ax is None:
-        ax = np.atleast_1d(plt.subplots(1, len(panels), figsize=(7, 3.3))[1])
-    looks = zip(("plain", "other", "group", "layer"), "svD^", ("-", "--", ":", "-."), strict=True)
-    looks = list(looks)
-    for axes, (title, versions) in zip(ax, panels.items(), strict=True):
-        for (name, errors), (color, marker, line) in zip(versions.items(), looks, strict=False):
-            errors = to_numpy(errors).astype(float)  # (sizes, seeds)
-            look = {"color": COLORS[color], "marker": marker, "linestyle": line, "label": name}
-            axes.plot(sizes, errors.mean(1), **look)
-            axes.fill_between(sizes, errors.min(1), errors.max(1), color=COLORS[color], alpha=0.2)
-        axes.set(title=title, xlabel=xlabel, xscale="log", yscale=yscale)
+        ax = np.atleast_1d(plt.subplots(1, len(titles), figsize=(7, 3.2), sharey=sharey)[1])
+    for i, (name, values) in enumerate(errors.items()):
+        values, look = to_numpy(values).astype(float), appearance(name, i + 1)
+        for panel, axes in enumerate(ax):
+            one = values[:, :, panel]  # (sizes, seeds)
+            axes.fill_between(sizes, one.min(1), one.max(1), color=look["color"], alpha=0.2, lw=0)
+            axes.plot(sizes, one.mean(1), label=name, **look)
+    for title, axes in zip(titles, ax, strict=True):
+        axes.set(title=title, xlabel="batch size", xscale="log", yscale=yscale)
         axes.set_xticks(sizes, [str(n) for n in sizes])
         axes.minorticks_off()
     ax[0].legend(fontsize=8)
