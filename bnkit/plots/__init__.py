@@ -3,7 +3,7 @@
 Importing this module makes the book's look (:data:`STYLE`) matplotlib's default.
 """
 
-from bnkit.plots.curves import learning_curves, loss_surface_contours
+from bnkit.plots.curves import learning_curves, loss_surface_contours, stopping_point
 from bnkit.plots.descent import descent_path
 from bnkit.plots.distributions import dots_with_spread, histogram, layer_histograms, paired_dots
 from bnkit.plots.gradients import (
@@ -48,6 +48,7 @@ __all__ = [
     "paired_dots",
     "running_statistics",
     "step_table",
+    "stopping_point",
     "to_numpy",
     "use_style",
 ]

@@ -1,4 +1,4 @@
-"""Training over time, and the loss around a point."""
+"""Training over time, where it stops, and the loss around a point."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from bnkit.plots.style import COLORS, appearance, new_axes, to_numpy
 
-__all__ = ["learning_curves", "loss_surface_contours"]
+__all__ = ["learning_curves", "loss_surface_contours", "stopping_point"]
 
 
 def learning_curves(
@@ -75,6 +76,52 @@ def _curve(ax: Axes, name: str, runs: list[np.ndarray], x: object, look: dict[st
     ax.annotate(
         name, end, xytext=(6, 0), textcoords="offset points", va="center", color=look["color"]
     )
+
+
+def stopping_point(
+    val_loss: Sequence[float],
+    ax: Axes | None = None,
+    *,
+    kept: int,
+    stopped: int | None = None,
+    train_loss: Sequence[float] | None = None,
+) -> Axes:
+    """A validation curve with the epoch that early stopping keeps and the one where it stops.
+
+    Args:
+        val_loss: validation loss after each epoch, with those that the stop spares, if known.
+        ax: axes to draw on; a new figure by default.
+        kept: epoch, counted from 1, whose weights are kept.
+        stopped: epoch after which training stops; ``None`` if it never does.
+        train_loss: optional training loss of each epoch.
+
+    Returns:
+        The axes; epochs after the stop are drawn faint.
+
+    Example:
+        >>> stopping_point([0.5, 0.4, 0.45, 0.42], kept=2, stopped=4).get_title(loc="left")
+        'keeps epoch 2 (loss 0.400), stops after epoch 4'
+    """
+    ax = new_axes(ax)
+    last = stopped or len(val_loss)
+    curves = {"validation": (to_numpy(val_loss), COLORS["bn"], "-")}
+    if train_loss is not None:
+        curves["training"] = (to_numpy(train_loss), COLORS["other"], "--")
+    for name, (losses, color, line) in curves.items():
+        epochs = np.arange(1, len(losses) + 1)
+        ax.plot(epochs, losses, line, color=color, alpha=0.4, linewidth=1.2)
+        ax.plot(epochs[:last], losses[:last], line, color=color, marker=".")
+        end = (epochs[-1], losses[-1])
+        place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
+        ax.annotate(name, end, color=color, **place)
+    ax.plot(kept, val_loss[kept - 1], "o", markersize=12, fillstyle="none", color=COLORS["plain"])
+    title = f"keeps epoch {kept} (loss {val_loss[kept - 1]:.3f}), "
+    if stopped:
+        ax.axvline(stopped, color=COLORS["reference"], linestyle=":")
+    ax.set_title(title + (f"stops after epoch {stopped}" if stopped else "never stops"))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel="epoch", ylabel="loss")
+    return ax
 
 
 def loss_surface_contours(
