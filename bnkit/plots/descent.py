@@ -16,7 +16,7 @@ def descent_path(
     ax: Axes | None = None,
     *,
     span: tuple[float, float] = (2.2, 1.5),
-    levels: int = 7,
+    levels: int = 5,
 ) -> Axes:
     """The steps of an optimizer over the contour lines of ``e.T @ hessian @ e / 2``.
 
@@ -35,13 +35,14 @@ def descent_path(
         'error of weight 1'
     """
     hessian, path = to_numpy(hessian).astype(float), to_numpy(path).astype(float)
-    ax = new_axes(ax, figsize=(5.2, 3.8))
+    ax = new_axes(ax, figsize=(4.8, 3.5))
     x, y = np.linspace(-span[0], span[0], 61), np.linspace(-span[1], span[1], 61)
     points = np.stack(np.meshgrid(x, y), axis=-1)  # (y, x, 2)
     loss = 0.5 * np.einsum("yxi,ij,yxj->yx", points, hessian, points)
     radii = np.linspace(0, 1, levels + 1)[1:]
     ax.contour(x, y, loss, levels=loss.max() * radii**2, colors=COLORS["reference"], linewidths=0.8)
-    seen = path.clip(-20, 20)  # a path that diverges leaves the picture, not the number range
+    far = np.abs(path).max(axis=1) > 20 * max(span)
+    seen = path[: far.argmax() + 1] if far.any() else path  # ends where it has left the picture
     ax.plot(*seen.T, color=COLORS["plain"], marker=".", linewidth=1.2)
     ax.plot(*seen[0], "s", color=COLORS["plain"])
     ax.plot(*seen[-1], "o", color=COLORS["plain"])
