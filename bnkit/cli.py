@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import torch
 from tqdm import tqdm
 
 import bnkit
@@ -97,11 +98,16 @@ def _train(options: argparse.Namespace, data: MNIST) -> int:
         val_loader,
         epochs=options.epochs,
         lr=options.lr,
+        optimizer=_sgd(options.lr) if options.optimizer == "sgd" else None,
         early_stopping=early_stopping,
         restore_best=options.restore,
         on_epoch=_print_epoch,
     )
     return _finish(options, model, history, test_loader)
+
+
+def _sgd(lr: float) -> Callable[[Iterable[torch.nn.Parameter]], torch.optim.Optimizer]:
+    return lambda parameters: torch.optim.SGD(parameters, lr=lr)
 
 
 def _print_epoch(history: History) -> None:
@@ -131,7 +137,8 @@ def _add_flags(train: argparse.ArgumentParser) -> None:
     pair = _value(int, lambda v: v >= 2, "a whole number of at least 2")
     add("--batch-size", type=pair, default=64, help="samples a training step")
     positive = _value(float, lambda v: v > 0, "a number above 0")
-    add("--lr", type=positive, default=1e-3, help="learning rate of Adam")
+    add("--lr", type=positive, default=1e-3, help="learning rate")
+    add("--optimizer", choices=["adam", "sgd"], default="adam", help="how to step")
     add("--patience", type=count, default=3, help="epochs without improvement before the end")
     gain = _value(float, lambda v: v >= 0, "a number of at least 0")
     add("--delta", type=gain, default=1e-3, help="loss that an improvement must gain")

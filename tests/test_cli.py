@@ -1,0 +1,208 @@
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from fake_mnist import fake_official, write  # noqa: F401
+
+from bnkit import cli
+from bnkit.data import bundled_mnist
+from bnkit.models import BatchNormNet, load_weights
+
+EPOCH = re.compile(r"Epoch (\d+), Train Loss: \d+\.\d{4}, Val Loss: (\d+\.\d{4}|nan)")
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    """Train on 600 of the bundled digits."""
+    bundled = bundled_mnist()
+    few = type(bundled)(
+        bundled.train_images[:600],
+        bundled.train_labels[:600],
+        bundled.test_images,
+        bundled.test_labels,
+        "bundled",
+    )
+    monkeypatch.setattr(cli, "load_mnist", lambda root: few)
+
+
+def train(capsys, *flags):
+    code = cli.main(["train", *flags])
+    return code, capsys.readouterr().out.splitlines()
+
+
+def refusal(capsys, *flags):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["train", *flags])
+    captured = capsys.readouterr()
+    assert exit_.value.code == 2 and captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_defaults_are_those_of_the_reference_example():
+    options = vars(cli.parse(["train"]))
+    expected = {
+        "epochs": 20,
+        "batch_size": 64,
+        "lr": 1e-3,
+        "optimizer": "adam",
+        "patience": 3,
+        "delta": 1e-3,
+        "val_fraction": 0.2,
+        "norm": "torch",
+        "seed": 0,
+        "data": None,
+        "save": None,
+        "restore": True,
+    }
+    assert {name: options[name] for name in expected} == expected
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_output_is_one_line_an_epoch_then_the_restored_model_and_its_accuracy(capsys):
+    code, lines = train(capsys, "--epochs", "2")
+    assert code == 0
+    assert lines[0] == "MNIST (bundled): 480 train, 120 validation, 1,000 test"
+    assert [EPOCH.fullmatch(line)[1] for line in lines[1:3]] == ["1", "2"]
+    assert lines[3] == "Restored best model from early stopping."
+    assert re.fullmatch(r"Test Accuracy: \d\d\.\d\d%", lines[4]) and len(lines) == 5
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_early_stopping_is_announced(capsys):
+    _, lines = train(capsys, "--patience", "1", "--delta", "10")
+    assert [line.split(",")[0] for line in lines[1:-3]] == ["Epoch 1", "Epoch 2"]
+    assert lines[-3:-1] == ["Early stopping triggered!", "Restored best model from early stopping."]
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_the_last_weights_can_be_kept(capsys):
+    _, lines = train(capsys, "--epochs", "1", "--no-restore")
+    assert not any("Restored" in line for line in lines)
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("norm", ["torch", "bnkit", "none", "layer"])
+def test_every_norm_trains(capsys, norm):
+    code, lines = train(capsys, "--epochs", "1", "--norm", norm)
+    assert code == 0 and lines[-1].startswith("Test Accuracy: ")
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_seed_repeats_a_run(capsys):
+    runs = [train(capsys, "--epochs", "1", "--seed", seed)[1] for seed in ("1", "1", "2")]
+    assert runs[0] == runs[1] != runs[2]
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_flags_set_the_split_and_the_batch_size(capsys, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        cli, "fit", lambda model, train, val, **options: seen.update(options, train=train, val=val)
+    )
+    with pytest.raises(AttributeError):  # the replaced fit returns no history
+        train(capsys, "--val-fraction", "0.5", "--batch-size", "32", "--lr", "0.01")
+    assert seen["train"].num_samples == seen["val"].num_samples == 300
+    assert seen["train"].batch_size == 32 and seen["lr"] == 0.01
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_the_optimizer_can_be_sgd(capsys):
+    adam, sgd = (train(capsys, "--epochs", "1", "--optimizer", o)[1] for o in ("adam", "sgd"))
+    assert adam[0] == sgd[0] and adam[1] != sgd[1]
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_save_writes_the_weights_and_nothing_else(capsys, tmp_path):
+    path = tmp_path / "net.pt"
+    _, lines = train(capsys, "--epochs", "1", "--save", str(path))
+    assert os.listdir(tmp_path) == ["net.pt"]
+    assert lines[-2] == f"Saved the weights to {path}."
+    net = load_weights(BatchNormNet(), path)
+    assert net.bn1.num_batches_tracked == 8
+    assert torch.load(path, weights_only=True).keys() == net.state_dict().keys()
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_an_interrupt_still_saves_and_tests_the_best_so_far(capsys, monkeypatch):
+    def interrupt(history):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_print_epoch", interrupt)
+    code, lines = train(capsys)
+    assert code == 130 and "Interrupted after epoch 1." in lines
+    assert lines[-1].startswith("Test Accuracy: ")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--epochs", "0"),
+        ("--epochs", "2.5"),
+        ("--batch-size", "1"),
+        ("--batch-size", "many"),
+        ("--lr", "0"),
+        ("--lr", "-1e-3"),
+        ("--lr", "nan"),
+        ("--lr", "inf"),
+        ("--patience", "0"),
+        ("--delta", "-0.1"),
+        ("--val-fraction", "1"),
+        ("--val-fraction", "0"),
+        ("--norm", "batch"),
+        ("--optimizer", "adagrad"),
+        ("--seed", "-1"),
+        ("--seed", "x"),
+        ("--data", "no/such/folder"),
+        ("--save", "no/such/folder/net.pt"),
+        ("--save", "."),
+    ],
+)
+def test_a_bad_value_gets_one_line_that_names_its_flag(capsys, flag, value):
+    message = refusal(capsys, f"{flag}={value}")
+    assert message.startswith(f"bnkit train: error: argument {flag}: ")
+
+
+def test_an_unknown_flag_gets_one_line(capsys):
+    assert "--epoch" in refusal(capsys, "--epoch", "3")
+
+
+@pytest.mark.usefixtures("fake_official")
+def test_a_folder_without_mnist_names_the_flag(capsys, tmp_path):
+    message = refusal(capsys, "--data", str(tmp_path))
+    assert "argument --data: no MNIST files in" in message and str(tmp_path) in message
+
+
+@pytest.mark.usefixtures("fake_official")
+def test_an_incomplete_folder_names_the_flag(capsys, tmp_path):
+    (write(tmp_path, gzipped=False) / "train-labels-idx1-ubyte").unlink()
+    message = refusal(capsys, "--data", str(tmp_path))
+    assert "argument --data: " in message and "lacks train-labels-idx1-ubyte" in message
+
+
+@pytest.mark.usefixtures("fake_official")
+def test_a_corrupt_file_gets_one_line(capsys, tmp_path):
+    (write(tmp_path, gzipped=False) / "train-labels-idx1-ubyte").write_bytes(b"damaged")
+    assert re.search(
+        r"corrupt file .*train-labels.*MD5 \w+, expected", refusal(capsys, "--data", str(tmp_path))
+    )
+
+
+def test_python_m_bnkit_is_the_command():
+    run = [sys.executable, "-m", "bnkit"]
+    done = subprocess.run([*run, "train", "--lr", "fast"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "bnkit train: error: argument --lr: expected a number above 0, got 'fast'\n"
+    )
+
+
+def test_no_command_gets_one_line(capsys):
+    with pytest.raises(SystemExit):
+        cli.main([])
+    assert capsys.readouterr().err == (
+        "bnkit: error: the following arguments are required: command\n"
+    )

@@ -1,0 +1,118 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from bnkit.early_stopping import EarlyStopping
+
+
+def run(losses, **options):
+    """Feed losses in order to the rule; the model's weight counts the epochs from 1."""
+    rule, model = EarlyStopping(**options), nn.Linear(1, 1)
+    for epoch, loss in enumerate(losses, start=1):
+        with torch.no_grad():
+            model.weight.fill_(epoch)
+        rule(loss, model)
+        if rule.early_stop:
+            break
+    return rule, model, epoch
+
+
+def kept_epoch(rule):
+    return rule.best_model_state["weight"].item()
+
+
+def test_training_stops_after_patience_epochs_without_improvement():
+    rule, _, stopped = run([5, 4, 3, 3.1, 3.2, 3.3, 1], patience=3)
+    assert (stopped, rule.best_loss, rule.counter) == (6, 3, 3)
+
+
+def test_an_improvement_resets_the_counter():
+    rule, _, _ = run([5, 6, 6, 4, 6, 6], patience=3)
+    assert not rule.early_stop and rule.counter == 2 and rule.best_loss == 4
+
+
+def test_an_equal_loss_is_no_improvement():
+    rule, _, _ = run([1, 1], patience=3)
+    assert rule.counter == 1 and kept_epoch(rule) == 1
+
+
+def test_a_loss_must_be_more_than_delta_below_the_best():
+    rule, _, _ = run([1.0, 0.75], delta=0.25)
+    assert rule.counter == 1 and rule.best_loss == 1.0
+    rule, _, _ = run([1.0, 0.7], delta=0.25)
+    assert rule.counter == 0 and rule.best_loss == 0.7
+
+
+def test_with_delta_the_kept_epoch_need_not_have_the_lowest_loss():
+    rule, _, _ = run([1.0, 0.95, 0.92], delta=0.1)
+    assert kept_epoch(rule) == 1
+
+
+def test_nan_never_becomes_best():
+    rule, _, stopped = run([math.nan] * 5, patience=3)
+    assert rule.best_loss == math.inf and rule.best_model_state is None and stopped == 3
+    rule, _, _ = run([1.0, math.nan], patience=3)
+    assert rule.best_loss == 1.0 and kept_epoch(rule) == 1 and rule.counter == 1
+
+
+def test_a_number_after_nan_becomes_best():
+    rule, _, _ = run([math.nan, 2.0], patience=3)
+    assert rule.best_loss == 2.0 and kept_epoch(rule) == 2
+
+
+def test_the_best_weights_are_a_copy():
+    rule, model = EarlyStopping(), nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    rule(1.0, model)
+    live = {t.data_ptr() for t in model.state_dict().values()}
+    assert live.isdisjoint(t.data_ptr() for t in rule.best_model_state.values())
+    before = {k: v.clone() for k, v in rule.best_model_state.items()}
+    with torch.no_grad():
+        model[0].weight.zero_()
+    model(torch.randn(8, 2))
+    assert all(rule.best_model_state[k].equal(v) for k, v in before.items())
+
+
+def test_restore_brings_weights_and_running_statistics_back():
+    torch.manual_seed(0)
+    rule, model = EarlyStopping(), nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    rule(1.0, model)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    model(torch.randn(8, 2))
+    rule(2.0, model)
+    assert not model[1].running_mean.equal(before["1.running_mean"])
+    rule.restore(model)
+    assert all(v.equal(before[k]) for k, v in model.state_dict().items())
+
+
+def test_training_on_after_a_restore_leaves_the_copy_alone():
+    rule, model, _ = run([1.0])
+    rule.restore(model)
+    with torch.no_grad():
+        model.weight.fill_(99)
+    assert kept_epoch(rule) == 1
+
+
+def test_restoring_nothing_is_an_error():
+    rule, model, _ = run([math.nan])
+    with pytest.raises(RuntimeError, match="no best weights"):
+        rule.restore(model)
+
+
+def test_a_tensor_can_be_the_loss():
+    rule, _, _ = run([torch.tensor(1.5)])
+    assert rule.best_loss == 1.5 and isinstance(rule.best_loss, float)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"patience": 0}, "patience of at least 1, got 0"),
+        ({"delta": -0.1}, "delta of at least 0, got -0.1"),
+        ({"delta": math.nan}, "delta of at least 0, got nan"),
+    ],
+)
+def test_impossible_settings_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        EarlyStopping(**options)
