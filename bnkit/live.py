@@ -31,7 +31,7 @@ def live(
     """
     import ipywidgets as widgets
 
-    image = widgets.Image(format="png", layout={"max_width": "100%", "object_fit": "contain"})
+    image = widgets.Image(format="png", layout={"max_width": "100%", "align_self": "flex-start"})
     words = widgets.HTML()
     sliders = [_slider(widgets, axis) for axis in axes]
     seen: dict[tuple, tuple[bytes, str]] = {}
@@ -48,7 +48,7 @@ def live(
     for slider in sliders:
         slider.observe(show, names="value")
     show()
-    below = [widgets.HTML(prose(caption))] if caption else []
+    below = [widgets.HTMLMath(prose(caption))] if caption else []
     return widgets.VBox([image, *sliders, *below, words])
 
 

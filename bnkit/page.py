@@ -25,6 +25,15 @@ from PIL import Image
 __all__ = ["Html", "digest", "picture", "png", "prose", "script", "widget"]
 
 
+# JupyterLab's shortcuts look at the focused element itself for the attribute that holds them back.
+_EVERY = """for (const root of document.querySelectorAll('[data-bnkit="KEY"]:not([data-on])')) {
+  root.dataset.on = "";
+  for (const element of root.querySelectorAll("input, button, summary"))
+    element.dataset.lmSuppressShortcuts = "true";
+  wire(root, structuredClone(data));
+}"""
+
+
 class Html:
     """An output with one ``text/html`` and a ``text/plain`` for whoever cannot show it.
 
@@ -91,10 +100,7 @@ def script(name: str, key: str, data: object) -> str:
         The element; it leaves no global name behind.
     """
     values = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
-    find = f"document.querySelectorAll('[data-bnkit=\"{key}\"]:not([data-on])')"
-    loop = (
-        f"for (const root of {find}) {{ root.dataset.on = ''; wire(root, structuredClone(data)); }}"
-    )
+    loop = _EVERY.replace("KEY", key)
     return f"<script>(() => {{\n{_static(name)}const data = {values};\n{loop}\n}})();</script>"
 
 
@@ -109,10 +115,10 @@ def widget(tag: str, kind: str, key: str, parts: Sequence[str], text: str) -> Ht
         text: what to print where HTML is not shown.
 
     Returns:
-        The output. Keys pressed inside it are kept from the notebook's shortcuts.
+        The output.
     """
     body = "\n".join(part for part in (_style(), *parts, _colab_maths(parts)) if part)
-    attributes = f'class="bnkit bnkit-{kind}" data-bnkit="{key}" data-lm-suppress-shortcuts="true"'
+    attributes = f'class="bnkit bnkit-{kind}" data-bnkit="{key}"'
     return Html(f"<{tag} {attributes}>\n{body}\n</{tag}>", text)
 
 

@@ -47,7 +47,8 @@ def histogram(
     flat = to_numpy(values).astype(float).ravel()
     ax = new_axes(ax)
     shown = flat if span is None else flat.clip(*span)
-    ax.hist(shown, bins=bins, range=span, density=True, color=color, alpha=0.75, label=label)
+    density, edges = np.histogram(shown, bins=bins, range=span, density=True)
+    ax.stairs(density, edges, fill=True, color=color, alpha=0.75, label=label)
     if show_mean:
         ax.axvline(flat.mean(), color=COLORS["reference"], linestyle="--", linewidth=1)
         note = f"mean {number(flat.mean())}\nstd {number(flat.std())}"
