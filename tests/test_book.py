@@ -1,0 +1,289 @@
+"""The built book in Chromium: every page, at phone and desktop width, in light and dark."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from book_site import (
+    NO_CHROMIUM,
+    NO_SITE,
+    SCHEMES,
+    SITE,
+    WIDTHS,
+    Visit,
+    accessibility_faults,
+    chromium,
+    look,
+    open_browser,
+    open_context,
+    open_page,
+    pages,
+    serve,
+)
+from bs4 import BeautifulSoup
+from playwright.sync_api import Browser, Page
+
+if not SITE.is_dir():
+    if "BOOK_SITE" in os.environ:
+        raise FileNotFoundError(NO_SITE)
+    pytest.skip(NO_SITE, allow_module_level=True)
+
+KB, MB = 1_000, 1_000_000
+RAW_MARKUP = re.compile(r"\$[^$\n]{1,200}\$|\\\(|\\\[|\\begin\{|```|:::|\{[a-z][a-z:-]*\}`")
+
+in_chromium = pytest.mark.skipif(chromium() is None, reason=NO_CHROMIUM)
+every_page = pytest.mark.parametrize("name", pages())
+every_width = pytest.mark.parametrize("width", WIDTHS.values(), ids=list(WIDTHS))
+every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with serve(SITE) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def visit(browser: Browser, address: str) -> Iterator[Callable[[str, int, str], Visit]]:
+    """Look at a page once; several tests ask about the same visit."""
+    contexts = {
+        (width, scheme): open_context(browser, width, scheme)
+        for width in WIDTHS.values()
+        for scheme in SCHEMES
+    }
+
+    @cache
+    def visit(name: str, width: int, scheme: str) -> Visit:
+        page = contexts[width, scheme].new_page()
+        found = look(page, f"{address}/{name}")
+        if (width, scheme) in ((1280, "light"), (390, "dark")):
+            found.faults = accessibility_faults(page)
+        page.close()
+        return found
+
+    yield visit
+    for context in contexts.values():
+        context.close()
+
+
+@pytest.fixture
+def desktop(browser: Browser) -> Iterator[Page]:
+    context = open_context(browser, WIDTHS["desktop"], "light")
+    yield context.new_page()
+    context.close()
+
+
+@cache
+def soup(name: str) -> BeautifulSoup:
+    return BeautifulSoup((SITE / name).read_text(encoding="utf-8"), "html.parser")
+
+
+def compressed(data: bytes) -> int:
+    return len(gzip.compress(data, mtime=0))
+
+
+def target(page: str, link: str) -> tuple[str, str]:
+    """The page and the anchor that a relative link leads to."""
+    parts = urlsplit(link)
+    path = (SITE / page).parent / unquote(parts.path) if parts.path else SITE / page
+    return os.path.relpath(path, SITE), unquote(parts.fragment)
+
+
+def is_local(link: str) -> bool:
+    return not re.match(r"[a-z]+:|#$", link)
+
+
+def is_found(path: str, anchor: str) -> bool:
+    if not (SITE / path).is_file():
+        return False
+    return not anchor or not path.endswith(".html") or bool(soup(path).find(id=anchor))
+
+
+# ---- the files
+
+
+@every_page
+def test_internal_links_lead_somewhere(name: str) -> None:
+    links = {a["href"] for a in soup(name).find_all("a", href=True)}
+    assert not [link for link in links if is_local(link) and not is_found(*target(name, link))]
+
+
+@every_page
+def test_page_is_light(name: str) -> None:
+    html = (SITE / name).read_bytes()
+    images = {
+        target(name, img["src"])[0]
+        for img in soup(name).find_all("img", src=True)
+        if not img["src"].startswith("data:")
+    }
+    weight = compressed(html) + sum(compressed((SITE / path).read_bytes()) for path in images)
+    limit = 1.5 * MB if b'class="bnkit ' in html or b"bnpg" in html else 400 * KB
+    assert weight <= limit, f"{weight / KB:.0f} KB"
+
+
+def test_site_is_small() -> None:
+    assert sum(path.stat().st_size for path in SITE.rglob("*") if path.is_file()) <= 40 * MB
+
+
+@pytest.mark.parametrize("name", [n for n in pages() if re.match(r"chapters/\d", n)])
+def test_chapter_offers_to_be_run_downloaded_and_mended(name: str) -> None:
+    buttons = [a["href"] for a in soup(name).select(".article-header-buttons a")]
+    notebook = name.replace(".html", ".ipynb")
+    for wanted in ("colab.research.google.com", "mybinder.org", "/edit/main/", "/issues/new"):
+        assert any(wanted in link for link in buttons), wanted
+    assert any(link.endswith(f"_sources/{notebook}") for link in buttons)
+
+
+# ---- every page, as a reader sees it
+
+
+@in_chromium
+@every_width
+@every_scheme
+@every_page
+def test_page_looks_after_itself(visit: Callable, name: str, scheme: str, width: int) -> None:
+    seen = visit(name, width, scheme)
+    assert not seen.strangers(), "asks another host"
+    assert not seen.trouble, "reports errors"
+    assert not seen.broken_images
+    assert not seen.math_errors
+    assert not seen.overflowing, "scrolls sideways"
+    assert not RAW_MARKUP.findall(seen.prose), "shows raw markup"
+
+
+@in_chromium
+@every_page
+def test_page_has_no_pale_box_in_the_dark(visit: Callable, name: str) -> None:
+    assert not visit(name, WIDTHS["desktop"], "dark").pale_boxes
+
+
+@in_chromium
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@every_page
+def test_page_is_accessible(visit: Callable, name: str, width: int, scheme: str) -> None:
+    assert not visit(name, width, scheme).faults
+
+
+@in_chromium
+@every_page
+def test_images_say_what_they_show(visit: Callable, name: str) -> None:
+    for alt in visit(name, WIDTHS["desktop"], "light").alt_texts:
+        assert len(alt) > 20, alt
+        assert not re.search(r"\.(png|svg|jpe?g)$", alt), alt
+
+
+@in_chromium
+@every_page
+def test_page_works_from_the_disk(browser: Browser, name: str) -> None:
+    context = open_context(browser, WIDTHS["desktop"], "dark")
+    seen = look(context.new_page(), (SITE / name).as_uri())
+    context.close()
+    assert not seen.strangers()
+    assert not seen.trouble
+    assert not seen.math_errors
+
+
+@in_chromium
+def test_first_visit_loads_little(browser: Browser, address: str) -> None:
+    context = open_context(browser, WIDTHS["desktop"], "light")
+    page = context.new_page()
+    kinds = {"script", "stylesheet", "font"}
+    loaded: dict[str, bytes] = {}
+    page.on(
+        "requestfinished",
+        lambda request: loaded.setdefault(
+            request.url, request.response().body() if request.resource_type in kinds else b""
+        ),
+    )
+    open_page(page, f"{address}/{max(pages(), key=lambda name: (SITE / name).stat().st_size)}")
+    page.wait_for_timeout(300)
+    context.close()
+    weight = sum(compressed(body) for body in loaded.values() if body)
+    assert 300 * KB < weight <= 1.3 * MB, f"{weight / KB:.0f} KB"
+
+
+@in_chromium
+def test_there_is_one_search_field_and_it_finds(desktop: Page, address: str) -> None:
+    open_page(desktop, f"{address}/index.html")
+    assert (
+        desktop.locator(".search-button__button:visible, input[type=search]:visible").count() == 1
+    )
+    desktop.keyboard.press("Control+k")
+    field = desktop.locator("#pst-search-dialog input[type=search]")
+    field.fill("running_var")
+    field.press("Enter")
+    desktop.wait_for_selector("#search-results li a")
+    assert desktop.locator("#search-results li a").count() > 0
+
+
+@in_chromium
+def test_reader_can_choose_the_colour_mode(desktop: Page, address: str) -> None:
+    open_page(desktop, f"{address}/index.html")
+    html = desktop.locator("html")
+    seen = set()
+    for _ in range(3):
+        desktop.locator(".theme-switch-button:visible").click()
+        seen.add((html.get_attribute("data-mode"), html.get_attribute("data-theme")))
+    assert {mode for mode, _ in seen} == {"auto", "light", "dark"}
+    assert ("dark", "dark") in seen
+
+
+# ---- what answers without a kernel
+
+WITH_SLIDERS = [name for name in pages() if 'class="bnkit bnkit-explore' in str(soup(name))]
+WITH_QUIZZES = [name for name in pages() if 'class="bnkit bnkit-quiz' in str(soup(name))]
+
+
+@in_chromium
+@pytest.mark.parametrize("name", WITH_SLIDERS)
+def test_each_slider_moves_the_picture_by_keyboard(desktop: Page, address: str, name: str) -> None:
+    open_page(desktop, f"{address}/{name}")
+    for figure in desktop.locator(".bnkit-explore").all():
+        for slider in figure.locator("input[type=range]").all():
+            image = figure.locator("img").first
+            before, text = image.get_attribute("src"), slider.get_attribute("aria-valuetext")
+            slider.focus()
+            seen = set()
+            for key in ("Home", "End"):
+                slider.press(key)
+                seen.add(image.get_attribute("src"))
+            assert len(seen | {before}) > 1, "the picture stays"
+            assert slider.get_attribute("aria-valuetext") or text
+
+
+@in_chromium
+@pytest.mark.parametrize("name", WITH_QUIZZES)
+def test_each_quiz_answers(desktop: Page, address: str, name: str) -> None:
+    open_page(desktop, f"{address}/{name}")
+    for quiz in desktop.locator(".bnkit-quiz").all():
+        first = quiz.locator("form input").first
+        first.check() if first.get_attribute("type") != "text" else first.fill("12345")
+        quiz.locator("button").click()
+        assert len(quiz.locator(".bnkit-say").inner_text()) > 20
+        desktop.evaluate("() => window.MathJax?.startup?.promise")
+        assert "\\(" not in quiz.locator(".bnkit-say").inner_text()
+
+
+@in_chromium
+@pytest.mark.parametrize("name", WITH_SLIDERS)
+def test_printed_page_shows_a_picture_in_place_of_each_widget(
+    desktop: Page, address: str, name: str
+) -> None:
+    open_page(desktop, f"{address}/{name}")
+    desktop.emulate_media(media="print")
+    for figure in desktop.locator(".bnkit-explore").all():
+        assert figure.locator("img").first.bounding_box()["height"] > 50
+        assert not figure.locator("input[type=range]:visible").count()
+    assert not desktop.locator("#pst-primary-sidebar:visible").count()
