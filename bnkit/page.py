@@ -84,7 +84,8 @@ def _static(name: str) -> str:
 
 
 def _style() -> str:
-    rules = re.sub(r"\s+", " ", _static("widgets.css")).strip()
+    rules = re.sub(r"/\*.*?\*/", "", _static("widgets.css"), flags=re.DOTALL)
+    rules = re.sub(r"\s+", " ", rules).strip()
     return f"<style>{rules}</style>"
 
 

@@ -94,6 +94,7 @@ def layer_histograms(
         std = to_numpy(values).astype(float).std()
         axes.set_title(names[i] if names else f"layer {i + 1}", fontsize=9, loc="center")
         axes.set_xlabel(f"std {std:.2g}", fontsize=9)
+        axes.set_xticks([span[0], 0, span[1]] if span[0] < 0 < span[1] else span)
     return ax
 
 

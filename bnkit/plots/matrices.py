@@ -14,7 +14,7 @@ from bnkit.plots.style import COLORS, DIVERGING, new_axes, number, to_numpy
 
 __all__ = ["confusion_matrix", "digit_grid", "step_table"]
 
-_SEQUENTIAL = LinearSegmentedColormap.from_list("bnkit_counts", ["#f4f4f2", COLORS["bn"]])
+_SEQUENTIAL = LinearSegmentedColormap.from_list("bnkit_counts", ["#e6e9ec", COLORS["bn"]])
 
 
 def step_table(

@@ -31,7 +31,7 @@ COLORS = {
 }
 
 DIVERGING = LinearSegmentedColormap.from_list(
-    "bnkit", [COLORS["plain"], "#f6d9c6", "#f4f4f2", "#c6dff0", COLORS["bn"]]
+    "bnkit", [COLORS["plain"], "#efcfba", "#e6e9ec", "#b9d7ea", COLORS["bn"]]
 )
 
 STYLE = {
