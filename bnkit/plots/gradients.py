@@ -15,19 +15,19 @@ __all__ = ["backward_graph", "batches_on_circle", "errors_by_size", "gradient_on
 
 # name: (x, y, value, gradient, step of the backward pass)
 _NODES = {
-    "x": (0.0, 1, r"$x$", r"$\nabla c + \frac{1}{N} \nabla\mu$", 6),
-    "mu": (1.1, 0, r"$\mu$", r"$-\Sigma\; \nabla c$", 5),
-    "c": (2.4, 1, r"$c = x - \mu$", r"$r\, \nabla\hat{x} + \frac{2}{N}\, c\, \nabla\sigma^2$", 4),
-    "var": (3.3, 0, r"$\sigma^2$", r"$-\frac{1}{2}\, r^3\, \nabla r$", 3),
-    "r": (5.1, 0, r"$r = (\sigma^2 + \epsilon)^{-1/2}$", r"$\Sigma\; c\, \nabla\hat{x}$", 2),
-    "x_hat": (5.4, 1, r"$\hat{x} = c\, r$", r"$\gamma\, g$", 1),
+    "x": (0.0, 1, r"$x$", r"$\nabla d + \frac{1}{N} \nabla\mu$", 6),
+    "mu": (1.1, 0, r"$\mu$", r"$-\Sigma\; \nabla d$", 5),
+    "d": (2.4, 1, r"$d = x - \mu$", r"$s\, \nabla\hat{x} + \frac{2}{N}\, d\, \nabla\sigma^2$", 4),
+    "var": (3.3, 0, r"$\sigma^2$", r"$-\frac{1}{2}\, s^3\, \nabla s$", 3),
+    "s": (5.1, 0, r"$s = (\sigma^2 + \epsilon)^{-1/2}$", r"$\Sigma\; d\, \nabla\hat{x}$", 2),
+    "x_hat": (5.4, 1, r"$\hat{x} = d\, s$", r"$\gamma\, g$", 1),
     "gamma": (7.1, 0, r"$\gamma$", r"$\Sigma\; g\, \hat{x}$", 1),
     "beta": (8.3, 0, r"$\beta$", r"$\Sigma\; g$", 1),
     "y": (7.7, 1, r"$y = \gamma \hat{x} + \beta$", r"$g$", 0),
 }
 _EDGES = (
-    *(("x", "mu"), ("x", "c"), ("mu", "c"), ("c", "var"), ("var", "r"), ("c", "x_hat")),
-    *(("r", "x_hat"), ("x_hat", "y"), ("gamma", "y"), ("beta", "y")),
+    *(("x", "mu"), ("x", "d"), ("mu", "d"), ("d", "var"), ("var", "s"), ("d", "x_hat")),
+    *(("s", "x_hat"), ("x_hat", "y"), ("gamma", "y"), ("beta", "y")),
 )
 _PLANE = np.array([[1, -1, 0], [1, 1, -2]]) / np.sqrt([[2], [6]])  # orthonormal, both sum to 0
 
