@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,7 +27,8 @@ COLORS = {
     "plain": "#D55E00",  # the same network without it
     "layer": "#009E73",  # layer normalization
     "group": "#CC79A7",  # group and other normalizations
-    "other": "#E69F00",
+    "other": "#E69F00",  # these two mean nothing by themselves
+    "sky": "#56B4E9",
     "reference": "#8d9199",
     "text": "#7b7f87",
 }
@@ -65,14 +68,14 @@ STYLE = {
     "image.interpolation": "nearest",
 }
 
-_MEANINGS = {
-    "bn": ("bn", "batch", "batchnorm", "torch", "bnkit"),
-    "plain": ("plain", "none", "no", "without"),
-    "layer": ("layer", "layernorm", "ln"),
-    "group": ("group", "groupnorm", "gn", "instance", "rms"),
+_MEANINGS = {  # in this order: "without BN" names BN too
+    "plain": r"\bplain\b|^none$|\b(no|without) (bn|batch ?norm|norm)",
+    "layer": r"^layer$|layer ?norm|\bln\b",
+    "group": r"^(group|instance|rms)$|(group|instance|rms) ?norm|\bgn\b",
+    "bn": r"^(batch|torch)$|\bbn|bn\b|batch ?norm",
 }
 _DRAWN = {"bn": ("-", "o"), "plain": ("--", "s"), "layer": ("-.", "^"), "group": (":", "D")}
-_CYCLE = (("other", "-", "v"), ("reference", "--", "P"), ("group", ":", "D"), ("layer", "-.", "^"))
+_SPARE = (("other", "-", "v"), ("reference", "--", "P"), ("sky", "-.", "X"), ("other", ":", "*"))
 
 
 def use_style() -> None:
@@ -88,7 +91,7 @@ def use_style() -> None:
 
 
 def appearance(name: str, index: int = 0) -> dict[str, str]:
-    """Colour, line style and marker of a series, from the first word that means a normalization.
+    """Colour, line style and marker of a series, from the normalization that it names.
 
     Args:
         name: the label of the series, such as ``"BN"`` or ``"without BN"``.
@@ -101,12 +104,11 @@ def appearance(name: str, index: int = 0) -> dict[str, str]:
         >>> appearance("without BN")["color"] == COLORS["plain"]
         True
     """
-    for word in name.lower().replace("-", " ").replace(",", " ").split():
-        for meaning, words in _MEANINGS.items():
-            if word in words:
-                line, marker = _DRAWN[meaning]
-                return {"color": COLORS[meaning], "linestyle": line, "marker": marker}
-    color, line, marker = _CYCLE[index % len(_CYCLE)]
+    for meaning, pattern in _MEANINGS.items():
+        if re.search(pattern, name.lower().replace("-", " ")):
+            line, marker = _DRAWN[meaning]
+            return {"color": COLORS[meaning], "linestyle": line, "marker": marker}
+    color, line, marker = _SPARE[index % len(_SPARE)]
     return {"color": COLORS[color], "linestyle": line, "marker": marker}
 
 
