@@ -13,6 +13,7 @@ from bnkit.plots.gradients import (
     gradient_on_circle,
 )
 from bnkit.plots.matrices import confusion_matrix, digit_grid, step_table
+from bnkit.plots.rates import over_rates, quantile_drift
 from bnkit.plots.statistics import feature_spread, running_statistics
 from bnkit.plots.style import (
     COLORS,
@@ -45,7 +46,9 @@ __all__ = [
     "loss_surface_contours",
     "new_axes",
     "number",
+    "over_rates",
     "paired_dots",
+    "quantile_drift",
     "running_statistics",
     "step_table",
     "stopping_point",
