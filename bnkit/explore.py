@@ -11,6 +11,7 @@ from numbers import Real
 
 from matplotlib.figure import Figure
 
+import bnkit.plots  # noqa: F401  (gives every figure the book's look)
 from bnkit.baked import bake
 from bnkit.home import widget_home
 from bnkit.live import live
