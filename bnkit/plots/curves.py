@@ -45,6 +45,7 @@ def learning_curves(
     for i, (name, group) in enumerate(groups.items()):
         _curve(ax, name, _as_runs(group), x, appearance(name, i))
     ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=x is None, steps=[1, 2, 5, 10]))
     ax.margins(x=0.02)
     return ax
 
@@ -72,7 +73,8 @@ def _curve(ax: Axes, name: str, runs: list[np.ndarray], x: object, look: dict[st
     for run in runs if longest > common else []:
         ax.plot(steps[: len(run)], run, color=look["color"], linewidth=0.7, alpha=0.6)
     ax.plot(steps[:common], both.mean(0), **line)
-    end = (steps[common - 1], both.mean(0)[-1])
+    last = max(runs, key=len)[-1] if longest > common else both.mean(0)[-1]
+    end = (steps[longest - 1], last)
     ax.annotate(
         name, end, xytext=(6, 0), textcoords="offset points", va="center", color=look["color"]
     )
@@ -159,7 +161,7 @@ def loss_surface_contours(
     y = np.linspace(-1, 1, losses.shape[0]) if y is None else to_numpy(y)
     ax = new_axes(ax, figsize=(4.4, 3.6))
     lines = ax.contour(x, y, losses, levels=levels, cmap="viridis", linewidths=1.2)
-    ax.clabel(lines, fontsize=8, colors=COLORS["text"])
+    ax.clabel(lines, lines.levels[1::3], fontsize=8, colors=COLORS["text"])
     if path is not None:
         steps = to_numpy(path).astype(float)
         ax.plot(*steps.T, color=COLORS["plain"], marker=".", linewidth=1.2)
