@@ -116,11 +116,13 @@ def stopping_point(
         end = (epochs[-1], losses[-1])
         place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
         ax.annotate(name, end, color=color, **place)
-    ax.plot(kept, val_loss[kept - 1], "o", markersize=12, fillstyle="none", color=COLORS["plain"])
+    ax.plot(kept, val_loss[kept - 1], "o", markersize=12, fillstyle="none", color=COLORS["text"])
     title = f"keeps epoch {kept} (loss {val_loss[kept - 1]:.3f}), "
     if stopped:
         ax.axvline(stopped, color=COLORS["reference"], linestyle=":")
-    ax.set_title(title + (f"stops after epoch {stopped}" if stopped else "never stops"))
+    ax.set_title(
+        title + (f"stops after epoch {stopped}" if stopped else f"no stop within {last} epochs")
+    )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="epoch", ylabel="loss")
     return ax
