@@ -3,6 +3,7 @@
 Importing this module makes the book's look (:data:`STYLE`) matplotlib's default.
 """
 
+from bnkit.plots.agreement import loss_drift, reloaded_outputs
 from bnkit.plots.curves import learning_curves, loss_surface_contours, stopping_point
 from bnkit.plots.descent import descent_path
 from bnkit.plots.distributions import dots_with_spread, histogram, layer_histograms, paired_dots
@@ -43,12 +44,14 @@ __all__ = [
     "histogram",
     "layer_histograms",
     "learning_curves",
+    "loss_drift",
     "loss_surface_contours",
     "new_axes",
     "number",
     "over_rates",
     "paired_dots",
     "quantile_drift",
+    "reloaded_outputs",
     "running_statistics",
     "step_table",
     "stopping_point",
