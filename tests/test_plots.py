@@ -17,6 +17,7 @@ DRAWN_ON_ONE_AXES = {
     "paired_dots": lambda ax: plots.paired_dots([1.0, 2.0], [2.0, 2.5], ax),
     "learning_curves": lambda ax: plots.learning_curves({"BN": [3.0, 2.0, 1.0]}, ax),
     "loss_surface_contours": lambda ax: plots.loss_surface_contours(torch.rand(5, 6), ax),
+    "batches_on_circle": lambda ax: plots.batches_on_circle(torch.rand(4, 3), ax),
     "step_table": lambda ax: plots.step_table(torch.rand(4, 2), ax),
     "confusion_matrix": lambda ax: plots.confusion_matrix([0, 1], [1, 1], ax, num_classes=2),
 }
@@ -156,3 +157,27 @@ def test_a_digit_grid_takes_images_of_every_shape(shape):
     axes = plots.digit_grid(torch.rand(shape), titles=[7, 2, 1], columns=2)
     assert [ax.get_title() for ax in axes] == ["7", "2", "1"]
     assert axes[0].images[0].get_array().shape == (28, 28)
+
+
+def test_the_backward_graph_names_a_gradient_for_every_step_taken():
+    named = [len(plots.backward_graph(step=step).texts) for step in range(7)]
+    assert sorted(set(named)) == named
+    assert len({text.get_text() for text in plots.backward_graph().texts} - {""}) == 18
+
+
+@pytest.mark.parametrize("common", [0.0, 2.0])
+def test_normalization_leaves_only_the_tangent_part_of_a_gradient(common):
+    for degrees, left in {60: 0.0, 150: 1.3, 90: 0.65}.items():
+        _, bars = plots.gradient_on_circle(degrees, 60, common=common)
+        heights = [bar.get_height() for bar in bars.containers[1]]
+        np.testing.assert_allclose(np.linalg.norm(heights), left, atol=1e-12)
+        np.testing.assert_allclose(sum(heights), 0, atol=1e-12)
+
+
+def test_errors_by_size_show_the_mean_and_the_whole_range_of_the_seeds():
+    errors = {"detached": [[[1.0, 9.0], [3.0, 9.0]], [[0.5, 9.0], [0.7, 9.0]]]}
+    left, right = plots.errors_by_size(errors, [4, 16], ["error", "angle"])
+    np.testing.assert_allclose(left.lines[0].get_ydata(), [2.0, 0.6])
+    np.testing.assert_allclose(right.lines[0].get_ydata(), [9.0, 9.0])
+    heights = left.collections[0].get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (0.5, 3.0)

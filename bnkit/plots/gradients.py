@@ -171,7 +171,8 @@ def _before_after(ax: Axes, g: np.ndarray, kept: np.ndarray) -> None:
     ax.bar(place - 0.2, g, 0.36, color="none", edgecolor=COLORS["other"], lw=1.6, label="arrives")
     ax.bar(place + 0.2, kept, 0.36, color=COLORS["bn"], label="is left")
     ax.axhline(0, color=COLORS["text"], lw=0.8)
-    ax.set(xticks=place, xticklabels=["ex. 1", "ex. 2", "ex. 3"], ylim=(-1.4, 2.6))
+    ax.set(xticks=place, xticklabels=["ex. 1", "ex. 2", "ex. 3"])
+    ax.set(yticks=range(-1, 3), ylim=(-1.4, 2.6))
     ax.set_title(f"length {np.linalg.norm(g):.2f} → {np.linalg.norm(kept):.2f}")
     ax.legend(loc="upper right", ncols=2, fontsize=8)
 
