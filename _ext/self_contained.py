@@ -21,6 +21,7 @@ MATHJAX_PACKAGE = "sphinx-mathjax-offline"  # the module's name has hyphens too
 MATHJAX_SCRIPT = "tex-chtml-full.js"  # tex-chtml.js stops at \boldsymbol
 MATHJAX_FONTS = "output/chtml/fonts/woff-v2"
 FONTAWESOME = re.compile(r"<(script|link)\b[^>]*fontawesome[^>]*>(</script>)?\s*", re.IGNORECASE)
+FONT_FACE = re.compile(r"@font-face\s*\{[^}]*fontawesome[^}]*\}", re.IGNORECASE)
 # Set before the page is drawn, else a reader in dark mode sees a white flash.
 EARLY_THEME = """
 (() => {
@@ -47,10 +48,16 @@ def copy_mathjax(static: Path) -> None:
     shutil.copytree(source / MATHJAX_FONTS, target / MATHJAX_FONTS, dirs_exist_ok=True)
 
 
+def erase(pattern: re.Pattern[str], file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    file.write_text(pattern.sub("", text), encoding="utf-8")
+
+
 def drop_fontawesome(site: Path) -> None:
     for page in site.rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        page.write_text(FONTAWESOME.sub("", text), encoding="utf-8")
+        erase(FONTAWESOME, page)
+    for sheet in (site / "_static" / "styles").glob("*.css"):
+        erase(FONT_FACE, sheet)
     (site / "_static" / "scripts" / "fontawesome.js").unlink(missing_ok=True)
     shutil.rmtree(site / "_static" / "vendor" / "fontawesome", ignore_errors=True)
 

@@ -53,7 +53,7 @@ READY = """async () => {
 
 # What the page's prose shows a reader: no code, no typeset mathematics.
 PROSE = """() => {
-  const copy = document.querySelector('article.bd-article').cloneNode(true);
+  const copy = document.querySelector('main').cloneNode(true);
   const hidden = 'pre, code, script, style, mjx-container, svg, textarea';
   copy.querySelectorAll(hidden).forEach(e => e.remove());
   return copy.textContent;
