@@ -14,7 +14,7 @@ from bnkit.plots.gradients import (
     gradient_on_circle,
 )
 from bnkit.plots.matrices import confusion_matrix, digit_grid, step_table
-from bnkit.plots.rates import over_rates, quantile_drift
+from bnkit.plots.rates import learning_panels, over_rates, quantile_drift, training_losses
 from bnkit.plots.statistics import feature_spread, running_statistics
 from bnkit.plots.style import (
     COLORS,
@@ -44,6 +44,7 @@ __all__ = [
     "histogram",
     "layer_histograms",
     "learning_curves",
+    "learning_panels",
     "loss_drift",
     "loss_surface_contours",
     "new_axes",
@@ -56,6 +57,7 @@ __all__ = [
     "step_table",
     "stopping_point",
     "to_numpy",
+    "training_losses",
     "use_style",
 ]
 

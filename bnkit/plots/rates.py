@@ -1,15 +1,96 @@
-"""Results over learning rates, and where a unit's input wanders during training."""
+"""Training at many learning rates, and where a unit's input wanders meanwhile."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from bnkit.plots.curves import learning_curves
 from bnkit.plots.style import COLORS, appearance, new_axes, to_numpy
 
-__all__ = ["over_rates", "quantile_drift"]
+__all__ = ["learning_panels", "over_rates", "quantile_drift", "training_losses"]
+
+
+def learning_panels(
+    panels: Mapping[str, Mapping[str, object]],
+    ax: Sequence[Axes] | None = None,
+    *,
+    x: Sequence[float] | None = None,
+    xlabel: str = "step",
+    ylabel: str = "accuracy (%)",
+    ylim: tuple[float, float] = (0, 100),
+) -> Sequence[Axes]:
+    """Learning curves side by side on one scale, one panel per setting.
+
+    Args:
+        panels: title to the runs of that panel, as :func:`learning_curves` takes them.
+        ax: as many axes as panels; a new row of them by default.
+        x: positions of the points; 1, 2, 3 and so on by default.
+        xlabel: label of each horizontal axis.
+        ylabel: label of the vertical axis.
+        ylim: smallest and largest value shown.
+
+    Returns:
+        The axes, one per panel.
+
+    Example:
+        >>> len(learning_panels({"lr 0.1": {"BN": [50, 90]}, "lr 1": {"BN": [60, 95]}}))
+        2
+    """
+    if ax is None:
+        size = (max(1.9 * len(panels), 3.0), 2.7)
+        ax = np.atleast_1d(plt.subplots(1, len(panels), figsize=size, sharey=True)[1])
+    for axes, (title, runs) in zip(ax, panels.items(), strict=True):
+        learning_curves(runs, axes, x=x, xlabel=xlabel, ylabel="")
+        axes.set(title=title, ylim=ylim)
+    ax[0].set_ylabel(ylabel)
+    return ax
+
+
+def training_losses(
+    groups: Mapping[str, Sequence[Sequence[float]]],
+    ax: Axes | None = None,
+    *,
+    width: int = 5,
+    top: float = 4.0,
+    guess: float | None = None,
+) -> Axes:
+    """The loss of every run, averaged over a few steps; a line ends where the loss is not finite.
+
+    Args:
+        groups: name to one list of losses per seed.
+        ax: axes to draw on; a new figure by default.
+        width: number of steps that one point averages.
+        top: largest loss shown.
+        guess: loss of guessing, drawn as a dotted line.
+
+    Returns:
+        The axes.
+
+    Example:
+        >>> ax = training_losses({"BN": [[2.3, 1.0]], "plain": [[2.3, float("nan")]]}, width=1)
+        >>> ax.get_ylabel()
+        'training loss'
+    """
+    ax, longest = new_axes(ax), 0
+    for i, (name, runs) in enumerate(groups.items()):
+        look = appearance(name, i)
+        for run in runs:
+            losses = to_numpy(run).astype(float)
+            losses = losses[: len(losses) // width * width].reshape(-1, width).mean(1)
+            steps = width * np.arange(1, len(losses) + 1)
+            ax.plot(steps, losses.clip(max=9 * top), look["linestyle"], color=look["color"], lw=1.2)
+            longest = max(longest, steps[-1])
+        ax.plot([], [], look["linestyle"], color=look["color"], label=name)
+    if guess is not None:
+        ax.axhline(guess, color=COLORS["reference"], linestyle=":")
+        ax.annotate("guessing", (longest, guess), ha="right", va="bottom", fontsize=9)
+    ax.set(xlim=(0, longest), ylim=(0, top), xlabel="step", ylabel="training loss")
+    ax.legend(loc="lower left")
+    return ax
 
 
 def over_rates(
