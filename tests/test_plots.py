@@ -181,3 +181,16 @@ def test_errors_by_size_show_the_mean_and_the_whole_range_of_the_seeds():
     np.testing.assert_allclose(right.lines[0].get_ydata(), [9.0, 9.0])
     heights = left.collections[0].get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (0.5, 3.0)
+
+
+def test_entries_that_share_a_mean_have_one_colour_and_one_letter():
+    groups = np.array([[[0, 0, 0], [1, 1, 1]]])  # (N, C, L) = (1, 2, 3)
+    block, table = plots.sharing(np.arange(6.0).reshape(1, 2, 3), groups, fmt="{:.0f}")
+    assert len({patch.get_facecolor() for patch in table.patches}) == 2
+    assert [text.get_text() for text in table.texts][:4] == ["0", "a", "1", "a"]
+    assert {text.get_text() for text in block.texts} == {"a", "b", "N", "C", "L"}
+
+
+def test_values_and_groups_of_different_shapes_are_refused():
+    with pytest.raises(ValueError, match="one shape"):
+        plots.sharing_table(np.ones((1, 2, 3)), np.zeros((1, 2, 2), dtype=int))

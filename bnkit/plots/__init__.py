@@ -15,6 +15,7 @@ from bnkit.plots.gradients import (
 )
 from bnkit.plots.matrices import confusion_matrix, digit_grid, step_table
 from bnkit.plots.rates import learning_panels, over_rates, quantile_drift, training_losses
+from bnkit.plots.sharing import sharing, sharing_block, sharing_table
 from bnkit.plots.statistics import feature_spread, running_statistics
 from bnkit.plots.style import (
     COLORS,
@@ -54,6 +55,9 @@ __all__ = [
     "quantile_drift",
     "reloaded_outputs",
     "running_statistics",
+    "sharing",
+    "sharing_block",
+    "sharing_table",
     "step_table",
     "stopping_point",
     "to_numpy",
