@@ -1,0 +1,105 @@
+"""The ledger page: every claim that a chapter owes is recorded, once, with its margin."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from bnkit.claims import MIME_TYPE, Difference, claim
+
+ROOT = Path(__file__).parents[1]
+OWED = {
+    "07_speed_and_learning_rate": [
+        "accelerates-training",
+        "permits-higher-learning-rates",
+        "stabilizes-training",
+    ],
+    "08_initialization": [
+        "reduces-dependence-on-initialization",
+        "weights-scale-invariant",
+        "weight-decay-acts-as-learning-rate",
+        "gamma-beta-learned",
+    ],
+    "09_regularization": [
+        "regularizes",
+        "batch-noise-regularizes",
+        "combines-with-dropout",
+        "combines-with-l1-l2",
+    ],
+    "10_why_it_works": [
+        "reduces-internal-covariate-shift",
+        "smooths-loss-landscape",
+        "helps-very-deep-networks",
+        "gradients-explode-in-deep-bn-nets",
+    ],
+    "11_batch_size": [
+        "small-batches-hurt",
+        "layer-and-group-norm-better-for-small-batches",
+        "accumulation-is-not-a-larger-batch",
+        "ghost-batches-help",
+    ],
+    "12_train_test_mismatch": [
+        "unsuited-to-online-learning",
+        "one-class-batches-break-bn",
+        "stale-statistics",
+        "reestimated-statistics-rescue-shifted-data",
+    ],
+    "13_alternatives": ["one-function-different-axes"],
+    "14_architectures": [
+        "placed-before-activation",
+        "bias-before-bn-is-redundant",
+        "widely-used-in-cnns",
+        "used-in-transformers-such-as-bert",
+        "layer-norm-better-for-sequences",
+    ],
+    "15_inference": ["extra-work-at-inference", "folding-is-exact"],
+}
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "_ext" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+ledger = load("claims_ledger")
+RECORDED = ledger.collect(ROOT / "chapters")
+
+
+def written(chapter):
+    return (ROOT / "chapters" / f"{chapter}.ipynb").exists()
+
+
+@pytest.mark.parametrize("chapter", [c for c in OWED if written(c)])
+def test_a_chapter_records_every_claim_that_it_owes(chapter):
+    ids = [row["id"] for stem, row in RECORDED if stem == chapter]
+    assert set(OWED[chapter]) <= set(ids), f"{chapter} records only {ids}"
+
+
+def test_no_claim_is_recorded_twice():
+    ids = [row["id"] for _, row in RECORDED]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(("stem", "row"), RECORDED, ids=lambda value: str(value)[:40])
+def test_a_committed_verdict_still_has_its_margin(stem, row):
+    evidence = [Difference(**d) for d in row["evidence"]]
+    again = claim(**{**row, "evidence": evidence})
+    assert again.verdict == row["verdict"]
+
+
+def test_the_table_has_a_row_for_each_claim_and_a_link_to_its_callout():
+    row = claim(
+        "learns-sooner",
+        "BN <b>learns</b> sooner.",
+        "holds",
+        "5 ± 1",
+        "Ioffe and Szegedy, [2015](https://arxiv.org/abs/1502.03167)",
+        seeds=3,
+    )
+    data = row._repr_mimebundle_()[MIME_TYPE]
+    text = ledger.table([("07_speed_and_learning_rate", data)])
+    assert text.count("<tr>") == 2
+    assert 'href="07_speed_and_learning_rate.html#claim-learns-sooner"' in text
+    assert "&lt;b&gt;" in text and '<a href="https://arxiv.org/abs/1502.03167">2015</a>' in text
