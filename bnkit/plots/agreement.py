@@ -48,7 +48,7 @@ def loss_drift(
     panels: Mapping[str, Mapping[str, object]],
     ax: Sequence[Axes] | None = None,
     *,
-    marks: Mapping[str, Mapping[str, int | None]] | None = None,
+    marks: Mapping[str, Mapping[str, Sequence[int]]] | None = None,
     window: int = 10,
     floor: float = 1e-8,
 ) -> Sequence[Axes]:
@@ -56,8 +56,8 @@ def loss_drift(
 
     Args:
         panels: title to a mapping from a name to the differences of two losses (steps,).
-        ax: as many axes as panels; a new row of them on a common scale by default.
-        marks: for the same titles and names a step to mark with a triangle, or None.
+        ax: as many axes as panels; a new grid of them, two in a row, by default.
+        marks: for the same titles and names the steps to mark with a triangle.
         window: steps of which the largest difference is drawn.
         floor: smallest difference that is drawn; zeros are drawn there.
 
@@ -65,35 +65,37 @@ def loss_drift(
         The axes.
 
     Example:
-        >>> axes = loss_drift({"seed 0": {"ours": [0.0, 1e-7]}}, marks={"seed 0": {"ours": 1}})
+        >>> axes = loss_drift({"seed 0": {"ours": [0.0, 1e-7]}}, marks={"seed 0": {"ours": [1]}})
         >>> axes[0].get_yscale()
         'log'
     """
     if ax is None:
-        size = (7.2, 3.0)
-        ax = np.atleast_1d(plt.subplots(1, len(panels), figsize=size, sharey=True)[1])
-    for axes, (title, runs) in zip(ax, panels.items(), strict=True):
+        rows, columns = -(-len(panels) // 2), min(len(panels), 2)
+        share = {"sharex": True, "sharey": True}
+        figure, grid = plt.subplots(
+            rows, columns, figsize=(7.2, 2.3 * rows), squeeze=False, **share
+        )
+        figure.supylabel("difference of the losses", color=COLORS["text"], fontsize=11)
+        ax = grid.ravel()
+    for axes, (title, runs) in zip(ax, panels.items(), strict=False):
         for i, (name, gaps) in enumerate(runs.items()):
             look = appearance(name, i)
-            step = (marks or {}).get(title, {}).get(name)
-            _drift(axes, name, np.abs(to_numpy(gaps).astype(float)), look, step, window, floor)
-        axes.set(title=title, xlabel="step", yscale="log")
-    ax[0].set_ylabel("difference of the losses")
+            _drift(axes, name, np.abs(to_numpy(gaps).astype(float)), look, window, floor)
+            steps = (marks or {}).get(title, {}).get(name, ())
+            axes.plot(steps, [floor] * len(steps), "^", color=look["color"], markersize=10 - 4 * i)
+        axes.set(title=title, yscale="log")
+        axes.label_outer()
+    for axes in ax[-2:]:
+        axes.set_xlabel("step")
+    ax[0].legend(loc="center left", bbox_to_anchor=(0, 0.58), fontsize=9)
     return ax
 
 
 def _drift(
-    ax: Axes,
-    name: str,
-    gaps: np.ndarray,
-    look: Mapping[str, str],
-    mark: int | None,
-    window: int,
-    floor: float,
+    ax: Axes, name: str, gaps: np.ndarray, look: Mapping[str, str], window: int, floor: float
 ) -> None:
-    """The largest difference of each window, and a triangle where something happened."""
+    """The largest difference of each window."""
     line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 1.4}
     largest = [gaps[i : i + window].max() for i in range(0, len(gaps), window)]
-    ax.plot(np.arange(0, len(gaps), window), np.maximum(largest, floor), label=name, **line)
-    if mark is not None:
-        ax.plot(mark, floor, "^", color=look["color"], clip_on=False)
+    ends = np.minimum(np.arange(0, len(gaps), window) + window, len(gaps)) - 1
+    ax.plot(ends, np.maximum(largest, floor), label=name, **line)
