@@ -82,7 +82,9 @@ def loss_drift(
             look = appearance(name, i)
             _drift(axes, name, np.abs(to_numpy(gaps).astype(float)), look, window, floor)
             steps = (marks or {}).get(title, {}).get(name, ())
-            axes.plot(steps, [floor] * len(steps), "^", color=look["color"], markersize=10 - 4 * i)
+            axes.plot(
+                steps, [floor] * len(steps), "^", color=look["color"], markersize=max(10 - 4 * i, 4)
+            )
         axes.set(title=title, yscale="log")
         axes.label_outer()
     for axes in ax[-2:]:
