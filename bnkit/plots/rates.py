@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from bnkit.plots.curves import learning_curves
 from bnkit.plots.style import COLORS, appearance, new_axes, to_numpy
@@ -46,6 +47,7 @@ def learning_panels(
     for axes, (title, runs) in zip(ax, panels.items(), strict=True):
         learning_curves(runs, axes, x=x, xlabel=xlabel, ylabel="")
         axes.set(title=title, ylim=ylim)
+        axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
     ax[0].set_ylabel(ylabel)
     return ax
 
@@ -87,9 +89,11 @@ def training_losses(
         ax.plot([], [], look["linestyle"], color=look["color"], label=name)
     if guess is not None:
         ax.axhline(guess, color=COLORS["reference"], linestyle=":")
-        ax.annotate("guessing", (longest, guess), ha="right", va="bottom", fontsize=9)
+        ax.annotate(
+            "guessing", (0, guess), (4, 0), textcoords="offset points", va="bottom", fontsize=9
+        )
     ax.set(xlim=(0, longest), ylim=(0, top), xlabel="step", ylabel="training loss")
-    ax.legend(loc="lower left")
+    ax.legend(loc="upper right")
     return ax
 
 
@@ -136,34 +140,41 @@ def over_rates(
 
 
 def quantile_drift(
-    quantiles: object,
-    ax: Axes | None = None,
+    groups: Mapping[str, object],
+    ax: Sequence[Axes] | None = None,
     *,
     x: Sequence[float] | None = None,
-    color: str = COLORS["bn"],
     labels: Sequence[str] = ("15 %", "50 %", "85 %"),
     ylabel: str = "input of the unit",
 ) -> Axes:
-    """Three quantiles of a unit's input over training; the middle one is drawn strong.
+    """Three quantiles of a unit's input over training, one panel per network, on one scale.
 
     Args:
-        quantiles: lower, middle and upper quantile at each time, (times, 3).
-        ax: axes to draw on; a new figure by default.
+        groups: name to the lower, middle and upper quantile at each time, (times, 3).
+        ax: as many axes as groups; a new row of them by default.
         x: steps of training; 0, 1, 2 and so on by default.
-        color: color of the lines and of the band between them.
         labels: names of the three, written at their ends.
         ylabel: label of the vertical axis.
 
     Returns:
-        The axes.
+        The axes, one per network.
 
     Example:
-        >>> ax = quantile_drift([[-1.0, 0.0, 1.0], [-0.5, 0.2, 1.1]])
-        >>> [text.get_text() for text in ax.texts]
+        >>> axes = quantile_drift({"BN": [[-1.0, 0.0, 1.0], [-0.5, 0.2, 1.1]]})
+        >>> [text.get_text() for text in axes[0].texts]
         ['15 %', '50 %', '85 %']
     """
-    bands = to_numpy(quantiles).astype(float)  # (times, 3)
-    ax = new_axes(ax)
+    if ax is None:
+        size = (max(3.7 * len(groups), 4.0), 3.0)
+        ax = np.atleast_1d(plt.subplots(1, len(groups), figsize=size, sharey=True)[1])
+    for i, (axes, (name, quantiles)) in enumerate(zip(ax, groups.items(), strict=True)):
+        _bands(axes, to_numpy(quantiles).astype(float), x, appearance(name, i)["color"], labels)
+        axes.set_title(name)
+    ax[0].set_ylabel(ylabel)
+    return ax
+
+
+def _bands(ax: Axes, bands: np.ndarray, x: object, color: str, labels: Sequence[str]) -> None:
     x = np.arange(len(bands)) if x is None else to_numpy(x)
     ax.fill_between(x, bands[:, 0], bands[:, 2], color=color, alpha=0.15, lw=0)
     looks = (("--", 1.2), ("-", 2.0), (":", 1.6))
@@ -171,6 +182,5 @@ def quantile_drift(
         ax.plot(x, band, line, color=color, linewidth=width)
         place = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
         ax.annotate(label, (x[-1], band[-1]), color=color, fontsize=9, **place)
-    ax.set(xlabel="step", ylabel=ylabel)
+    ax.set_xlabel("step")
     ax.margins(x=0.02)
-    return ax
