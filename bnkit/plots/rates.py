@@ -60,13 +60,13 @@ def training_losses(
     top: float = 4.0,
     guess: float | None = None,
 ) -> Axes:
-    """The loss of every run, averaged over a few steps; a line ends where the loss is not finite.
+    """The loss of every run, averaged over a few steps; a cross marks where one ends in ``nan``.
 
     Args:
         groups: name to one list of losses per seed.
         ax: axes to draw on; a new figure by default.
         width: number of steps that one point averages.
-        top: largest loss shown.
+        top: largest loss shown; larger ones are drawn at the upper edge.
         guess: loss of guessing, drawn as a dotted line.
 
     Returns:
@@ -82,9 +82,13 @@ def training_losses(
         look = appearance(name, i)
         for run in runs:
             losses = to_numpy(run).astype(float)
-            losses = losses[: len(losses) // width * width].reshape(-1, width).mean(1)
-            steps = width * np.arange(1, len(losses) + 1)
-            ax.plot(steps, losses.clip(max=9 * top), look["linestyle"], color=look["color"], lw=1.2)
+            means = losses[: len(losses) // width * width].reshape(-1, width).mean(1).clip(max=top)
+            steps = width * np.arange(1, len(means) + 1)
+            known = np.isfinite(means)
+            ax.plot(steps[known], means[known], look["linestyle"], color=look["color"], lw=1.2)
+            if not known.all():
+                end = (steps[known][-1], means[known][-1]) if known.any() else (0, top)
+                ax.plot(*end, "x", color=look["color"], markersize=8, clip_on=False)
             longest = max(longest, steps[-1])
         ax.plot([], [], look["linestyle"], color=look["color"], label=name)
     if guess is not None:
