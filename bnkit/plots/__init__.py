@@ -6,7 +6,13 @@ Importing this module makes the book's look (:data:`STYLE`) matplotlib's default
 from bnkit.plots.agreement import loss_drift, reloaded_outputs
 from bnkit.plots.curves import learning_curves, loss_surface_contours, stopping_point
 from bnkit.plots.descent import descent_path
-from bnkit.plots.distributions import dots_with_spread, histogram, layer_histograms, paired_dots
+from bnkit.plots.distributions import (
+    dots_with_spread,
+    histogram,
+    layer_histograms,
+    measures_with_spread,
+    paired_dots,
+)
 from bnkit.plots.gradients import (
     backward_graph,
     batches_on_circle,
@@ -48,6 +54,7 @@ __all__ = [
     "learning_panels",
     "loss_drift",
     "loss_surface_contours",
+    "measures_with_spread",
     "new_axes",
     "number",
     "over_rates",

@@ -11,7 +11,13 @@ from matplotlib.ticker import MaxNLocator
 
 from bnkit.plots.style import COLORS, appearance, new_axes, number, to_numpy
 
-__all__ = ["dots_with_spread", "histogram", "layer_histograms", "paired_dots"]
+__all__ = [
+    "dots_with_spread",
+    "histogram",
+    "layer_histograms",
+    "measures_with_spread",
+    "paired_dots",
+]
 
 
 def histogram(
@@ -133,6 +139,33 @@ def dots_with_spread(
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     return ax
+
+
+def measures_with_spread(
+    runs: Mapping[str, Sequence[Mapping[str, float]]], labels: Mapping[str, str]
+) -> Sequence[Axes]:
+    """Several measures of the same runs side by side: dots and means, a row for each group.
+
+    Args:
+        runs: name of a group to its runs, each a mapping from a measure to its number.
+        labels: the measures to show, each with the label of its axis.
+
+    Returns:
+        One axes per measure, in a new figure.
+
+    Example:
+        >>> runs = {"BN": [{"loss": 0.3}, {"loss": 0.4}], "plain": [{"loss": 0.5}, {"loss": 0.6}]}
+        >>> [ax.get_xlabel() for ax in measures_with_spread(runs, {"loss": "test loss"})]
+        ['test loss']
+    """
+    size = (7.6, 0.9 + 0.46 * len(runs))
+    panels = np.atleast_1d(plt.subplots(1, len(labels), figsize=size, sharey=True)[1])
+    for ax, (key, label) in zip(panels, labels.items(), strict=True):
+        groups = {name: [run[key] for run in group] for name, group in runs.items()}
+        large = max(map(max, groups.values())) >= 10
+        dots_with_spread(groups, ax, xlabel=label, fmt="{:.1f}" if large else "{:.2f}")
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+    return panels
 
 
 def paired_dots(
