@@ -35,6 +35,20 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
+# All rules once; what differs on a dark phone once more.
+AXE_RULES = {
+    (1280, "light"): ["all"],
+    (390, "dark"): ["color-contrast", "scrollable-region-focusable"],
+}
+
+# What repeats within a page and is the same on all: typeset mathematics, the colours of code (which
+# have their own test) and all but a few entries of the reference. It took axe minutes.
+PRUNE = """() => {
+  document.querySelectorAll('mjx-container').forEach(e => e.replaceWith('x'));
+  document.querySelectorAll('.highlight pre').forEach(e => e.replaceChildren(e.textContent));
+  document.querySelectorAll('dl.py:nth-of-type(n + 4)').forEach(e => e.remove());
+}"""
+
 # Found by axe in every page of the theme, and harmless; everything else fails the test.
 AXE_BASELINE = {
     "landmark-unique": "the theme's two tables of contents are both plain <nav>s",
@@ -183,11 +197,8 @@ def open_page(page: Page, url: str) -> Page:
     return page
 
 
-def look(page: Page, url: str) -> Visit:
-    """Open a page and note everything that the tests ask about."""
-    visit = Visit()
-    listen(page, visit)
-    open_page(page, url)
+def measure(page: Page, visit: Visit) -> Visit:
+    """Note everything about an open page that the tests ask about."""
     visit.math_errors = page.evaluate(MATH_ERRORS)
     visit.broken_images = page.evaluate(BROKEN_IMAGES)
     visit.alt_texts = page.evaluate(ALT_TEXTS)
@@ -197,16 +208,35 @@ def look(page: Page, url: str) -> Visit:
     return visit
 
 
-def accessibility_faults(page: Page, rules: list[str] | None = None) -> list[str]:
-    """What axe finds beyond the baseline, by all its rules or by some.
+def look(page: Page, url: str) -> dict[str, Visit]:
+    """Open a page and look at it in light and in dark; both share the list of requests."""
+    first = Visit()
+    listen(page, first)
+    open_page(page, url)
+    seen = {}
+    for scheme in SCHEMES:
+        prefer(page, scheme)
+        seen[scheme] = measure(page, Visit(first.requests, first.trouble))
+    page.evaluate(PRUNE)
+    for scheme in SCHEMES:
+        if rules := AXE_RULES.get((page.viewport_size["width"], scheme)):
+            prefer(page, scheme)
+            seen[scheme].faults = accessibility_faults(page, rules)
+    return seen
 
-    It fetches nothing itself (``preload``), and MathJax's own markup is left out: it is most of the
-    page, and the same everywhere.
-    """
+
+def prefer(page: Page, scheme: str) -> None:
+    """Let the reader's system turn light or dark."""
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_selector(f"html[data-theme={scheme}]")
+
+
+def accessibility_faults(page: Page, rules: list[str], within: str = "html") -> list[str]:
+    """What axe finds beyond the baseline, by the rules named; it fetches nothing (``preload``)."""
     options: dict = {"preload": False, "resultTypes": ["violations"]}
-    if rules:
+    if rules != ["all"]:
         options["runOnly"] = {"type": "rule", "values": rules}
-    results = Axe().run(page, context={"exclude": [["mjx-container"]]}, options=options)
+    results = Axe().run(page, context=within, options=options)
     return [
         f"{fault['id']}: {node['target']} {' '.join(node['html'].split())[:120]}"
         for fault in results.response["violations"]
