@@ -21,8 +21,9 @@ from bnkit.plots.gradients import (
 )
 from bnkit.plots.matrices import confusion_matrix, digit_grid, step_table
 from bnkit.plots.rates import learning_panels, over_rates, quantile_drift, training_losses
+from bnkit.plots.scales import lengths_by_start, rescaled_paths, start_and_losses
 from bnkit.plots.sharing import sharing, sharing_block, sharing_table
-from bnkit.plots.statistics import feature_spread, running_statistics
+from bnkit.plots.statistics import feature_spread, noise_by_size, running_statistics
 from bnkit.plots.style import (
     COLORS,
     DIVERGING,
@@ -52,19 +53,23 @@ __all__ = [
     "layer_histograms",
     "learning_curves",
     "learning_panels",
+    "lengths_by_start",
     "loss_drift",
     "loss_surface_contours",
     "measures_with_spread",
     "new_axes",
+    "noise_by_size",
     "number",
     "over_rates",
     "paired_dots",
     "quantile_drift",
     "reloaded_outputs",
+    "rescaled_paths",
     "running_statistics",
     "sharing",
     "sharing_block",
     "sharing_table",
+    "start_and_losses",
     "step_table",
     "stopping_point",
     "to_numpy",

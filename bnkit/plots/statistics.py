@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from bnkit.plots.style import COLORS, to_numpy
+from bnkit.plots.style import COLORS, new_axes, to_numpy
 
-__all__ = ["feature_spread", "running_statistics"]
+__all__ = ["feature_spread", "noise_by_size", "running_statistics"]
 
 
 def feature_spread(
@@ -80,4 +80,39 @@ def running_statistics(
         axes.plot(range(1, len(path) + 1), path, color=COLORS["bn"])
         axes.axhline(truth, color=COLORS["reference"], linestyle="--")
         axes.set(title=title, xlabel="batches seen", ylim=(min(0.0, *path), 2 * truth))
+    return ax
+
+
+def noise_by_size(
+    measured: Mapping[str, Sequence[float]],
+    formula: Mapping[str, Sequence[float]],
+    sizes: Sequence[int],
+    ax: Axes | None = None,
+) -> Axes:
+    """Noise of batch statistics over the batch size: dots measured, lines by formula.
+
+    Args:
+        measured: name of a statistic to its standard deviation at each size.
+        formula: the same by formula.
+        sizes: the batch sizes; both axes are logarithmic, so a noise of zero is not shown.
+        ax: axes to draw on; a new figure by default.
+
+    Returns:
+        The axes, with a legend.
+
+    Example:
+        >>> noise_by_size({"mean": [0.7, 0.51]}, {"mean": [0.71, 0.5]}, [2, 4]).get_yscale()
+        'log'
+    """
+    ax, sizes = new_axes(ax), to_numpy(sizes)
+    looks = ((COLORS["bn"], "-", "o"), (COLORS["other"], "--", "v"))
+    for (name, noise), (color, line, marker) in zip(measured.items(), looks, strict=False):
+        noise, exact = to_numpy(noise), to_numpy(formula[name])
+        shown = exact > 0
+        ax.plot(sizes[shown], exact[shown], line, color=color)
+        ax.plot(sizes[shown], noise[shown], marker, color=color, label=name)
+    ax.set(xscale="log", yscale="log", xlabel="batch size", ylabel="standard deviation")
+    ax.set_xticks(sizes[::2], [str(size) for size in sizes[::2]])
+    ax.minorticks_off()
+    ax.legend()
     return ax
