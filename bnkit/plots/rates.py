@@ -108,6 +108,7 @@ def over_rates(
     *,
     xlabel: str = "learning rate",
     ylabel: str = "accuracy (%)",
+    tick_each: bool = False,
 ) -> Axes:
     """Results over learning rates: the mean over seeds as a line, every run as a dot.
 
@@ -117,6 +118,7 @@ def over_rates(
         ax: axes to draw on; a new figure by default.
         xlabel: label of the horizontal axis.
         ylabel: label of the vertical axis.
+        tick_each: whether to name each of the rates at the axis, where they are few.
 
     Returns:
         The axes, with a legend.
@@ -139,6 +141,9 @@ def over_rates(
         ax.plot(rates, results, look["marker"], color=look["color"], alpha=0.4, markersize=3.5)
         ax.plot(rates, results.mean(1), label=name, **look)
     ax.set(xscale="log", xlabel=xlabel, ylabel=ylabel)
+    if tick_each:
+        ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        ax.minorticks_off()
     ax.legend(loc="best")
     return ax
 
