@@ -29,12 +29,12 @@ def rescaled_paths(
         ax: two axes; a new row of two by default.
 
     Returns:
-        The axes: the losses; the squared length, measured and added up from the squared steps.
+        The axes: the losses; growth of the squared length, measured and added up from the steps.
 
     Example:
         >>> _, right = rescaled_paths({"W": [2, 1], "2 W": [2, 1]}, [3.0, 5.0], [4.0, 1.0])
         >>> right.lines[1].get_ydata().tolist()
-        [9.0, 25.0]
+        [0.0, 16.0]
     """
     left, right = plt.subplots(1, 2, figsize=(7.4, 3.0))[1] if ax is None else ax
     looks = (("bn", "-", 1.8), ("plain", ":", 3.2), ("other", "--", 1.8))
@@ -42,10 +42,11 @@ def rescaled_paths(
         left.plot(to_numpy(run), line, color=COLORS[color], linewidth=width, label=name)
     left.set(xlabel="step", ylabel="training loss")
     squares, gains = to_numpy(lengths) ** 2, to_numpy(steps) ** 2
-    right.plot(squares, color=COLORS["bn"], label="measured")
-    added = squares[0] + gains.cumsum() - gains
-    right.plot(added, ":", color=COLORS["plain"], linewidth=3.2, label="Pythagoras")
-    right.set(xlabel="step", ylabel="squared length of W")
+    right.plot(squares - squares[0], color=COLORS["bn"], label="measured")
+    right.plot(
+        gains.cumsum() - gains, ":", color=COLORS["plain"], linewidth=3.2, label="Pythagoras"
+    )
+    right.set(xlabel="step", ylabel="growth of ‖W‖²")
     for axes in (left, right):
         axes.legend()
     return left, right
