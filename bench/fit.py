@@ -1,7 +1,7 @@
 """Time `bnkit.training.fit` against the plain torchvision recipe, and weigh the data.
 
 All recipes train the reference network on one thread, take turns in one process, and are timed by
-its CPU time rather than the clock on the wall, so that a busy neighbour matters less.
+its CPU time rather than the clock on the wall, so that a busy neighbor matters less.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Time bnkit's batch norm, forward and backward, against PyTorch's: `python bench/norms.py`.
 
 Both run interleaved in one process on one thread, and CPU time counts rather than the clock on
-the wall, so that a busy neighbour matters less. The process is a fresh one because glibc reads
+the wall, so that a busy neighbor matters less. The process is a fresh one because glibc reads
 its allocator's settings at the start only: without them large tensors go back to the operating
 system after every step, and whether they do is a matter of luck.
 """

@@ -136,7 +136,7 @@ def png(figure: Figure, colors: int | None = 48) -> bytes:
 
     Args:
         figure: a matplotlib figure; its ground may be transparent.
-        colors: size of the palette, None for all colours.
+        colors: size of the palette, None for all colors.
 
     Returns:
         The file's bytes, with no date and no version in them.

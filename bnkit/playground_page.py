@@ -108,7 +108,7 @@ def _compact(name: str) -> str:
     return text
 
 
-# ---- the picture without scripts: the geometry of playground.js, with its colours spelled out
+# ---- the picture without scripts: the geometry of playground.js, with its colors spelled out
 LOW, HIGH, ROWS, HEIGHT = -8, 10, (96, 206, 316), 368
 
 

@@ -37,7 +37,7 @@ def execute(notebook: NotebookNode) -> None:
 
 
 def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Join neighbouring pieces of one stream: where they break depends on timing."""
+    """Join neighboring pieces of one stream: where they break depends on timing."""
     merged: list[NotebookNode] = []
     for output in outputs:
         last = merged[-1] if merged else None

@@ -41,7 +41,7 @@ AXE_RULES = {
     (390, "dark"): ["color-contrast", "scrollable-region-focusable"],
 }
 
-# What repeats within a page and is the same on all: typeset mathematics, the colours of code (which
+# What repeats within a page and is the same on all: typeset mathematics, the colors of code (which
 # have their own test) and all but a few entries of the reference. It took axe minutes.
 PRUNE = """() => {
   document.querySelectorAll('mjx-container').forEach(e => e.replaceWith('x'));

@@ -32,7 +32,7 @@ def fresh_figures():
 
 
 def contrast(one: str, other: str) -> float:
-    """Contrast of two colours by WCAG 2."""
+    """Contrast of two colors by WCAG 2."""
 
     def luminance(color: str) -> float:
         channels = np.array(to_rgb(color))

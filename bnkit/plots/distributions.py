@@ -38,7 +38,7 @@ def histogram(
         ax: axes to draw on; a new figure by default.
         bins: number of bins.
         span: smallest and largest value shown; values beyond are counted in the outermost bins.
-        color: fill colour.
+        color: fill color.
         label: name for the legend.
         xlabel: label of the horizontal axis.
         show_mean: whether to mark the mean and print mean and standard deviation.
@@ -82,7 +82,7 @@ def layer_histograms(
         names: titles, ``"layer 1"`` and so on by default.
         span: smallest and largest value shown.
         bins: number of bins.
-        color: fill colour.
+        color: fill color.
 
     Returns:
         The axes, one per layer.

@@ -67,7 +67,7 @@ def _box(ax: Axes, x: float, y: float, value: str) -> Text:
 
 
 def _edge(ax: Axes, start: Text, end: Text, back: bool) -> None:
-    """Forward in grey; beside it, once the backward pass has come this far, back in blue."""
+    """Forward in gray; beside it, once the backward pass has come this far, back in blue."""
     tail, head = np.array(start.get_position()), np.array(end.get_position())
     ahead = head - tail
     aside = 0.07 * np.array([-ahead[1], ahead[0]]) / np.hypot(*ahead)

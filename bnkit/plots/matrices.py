@@ -36,7 +36,7 @@ def step_table(
         columns: names of the columns.
         title: what this step shows.
         fmt: how a number is printed.
-        limit: value of the strongest colour; the largest magnitude by default. Give the same one
+        limit: value of the strongest color; the largest magnitude by default. Give the same one
             to tables that are compared.
 
     Returns:
@@ -58,7 +58,7 @@ def step_table(
 
 
 def _cells(ax: Axes, matrix: np.ndarray, cmap: Colormap, low: float, high: float, fmt: str) -> None:
-    """Filled cells with their numbers, dark on pale and white on strong colour."""
+    """Filled cells with their numbers, dark on pale and white on strong color."""
     image = ax.imshow(matrix, cmap=cmap, vmin=low, vmax=high, aspect="auto")
     for (i, j), value in np.ndenumerate(matrix):
         red, green, blue, _ = image.cmap(image.norm(value))
@@ -94,7 +94,7 @@ def confusion_matrix(
         num_classes: number of classes.
 
     Returns:
-        The axes; mistakes are coloured by count, the diagonal is left pale.
+        The axes; mistakes are colored by count, the diagonal is left pale.
 
     Example:
         >>> ax = confusion_matrix([0, 1, 1], [0, 1, 0], num_classes=2)

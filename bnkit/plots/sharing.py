@@ -18,7 +18,7 @@ _INK = "#15181d"
 
 
 def sharing(values: object, groups: object, title: str = "", fmt: str = "{:.2f}") -> np.ndarray:
-    """Block and table side by side: the entries that share a mean have one colour and letter.
+    """Block and table side by side: the entries that share a mean have one color and letter.
 
     Args:
         values: (N, C, L), the numbers to print.
@@ -142,7 +142,7 @@ def _face(ax: Axes, corners: list[tuple[float, float, float]], group: int) -> No
 
 
 def _tint(group: int) -> tuple[float, ...]:
-    """A pale colour on which dark numbers are legible."""
+    """A pale color on which dark numbers are legible."""
     return tuple(0.45 * part + 0.55 for part in to_rgb(_HUES[group % len(_HUES)]))
 
 

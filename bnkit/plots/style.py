@@ -1,4 +1,4 @@
-"""The look of the book's figures: one meaning per colour, legible on white and on dark."""
+"""The look of the book's figures: one meaning per color, legible on white and on dark."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def use_style() -> None:
 
 
 def appearance(name: str, index: int = 0) -> dict[str, str]:
-    """Colour, line style and marker of a series, from the normalization that it names.
+    """Color, line style and marker of a series, from the normalization that it names.
 
     Args:
         name: the label of the series, such as ``"BN"`` or ``"without BN"``.
