@@ -33,12 +33,12 @@ def opened(browser, path, **context) -> Iterator:
     complaints = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: complaints.append(request.url[:80]))
+    page.on("request", lambda request: complaints.append(request.url))
     page.goto(path.as_uri())
     yield page
     page.close()
     allowed = ("data:", path.as_uri())
-    assert [text for text in complaints if not text.startswith(allowed)] == []
+    assert [text[:200] for text in complaints if not text.startswith(allowed)] == []
 
 
 def standalone(path, *outputs) -> None:
