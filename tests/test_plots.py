@@ -19,6 +19,9 @@ DRAWN_ON_ONE_AXES = {
     "loss_surface_contours": lambda ax: plots.loss_surface_contours(torch.rand(5, 6), ax),
     "batches_on_circle": lambda ax: plots.batches_on_circle(torch.rand(4, 3), ax),
     "step_table": lambda ax: plots.step_table(torch.rand(4, 2), ax),
+    "gradient_by_layer": lambda ax: plots.gradient_by_layer(
+        {"BN": [3.0, 2.0, 1.0]}, ax, growth=1.5
+    ),
     "confusion_matrix": lambda ax: plots.confusion_matrix([0, 1], [1, 1], ax, num_classes=2),
 }
 
@@ -194,3 +197,17 @@ def test_entries_that_share_a_mean_have_one_colour_and_one_letter():
 def test_values_and_groups_of_different_shapes_are_refused():
     with pytest.raises(ValueError, match="one shape"):
         plots.sharing_table(np.ones((1, 2, 3)), np.zeros((1, 2, 2), dtype=int))
+
+
+def test_the_band_along_the_gradient_spans_the_runs_and_the_line_is_their_mean():
+    runs = [[1.0, 3.0], [0.0, 4.0]]
+    left, right = plots.along_the_gradient({"BN": runs}, {"BN": runs}, [0.0, 1.0])
+    for axes in (left, right):
+        assert axes.lines[0].get_ydata().tolist() == [2.0, 2.0]
+        band = axes.collections[0].get_paths()[0].vertices[:, 1]
+        assert (band.min(), band.max()) == (0.0, 4.0)
+
+
+def test_runs_that_do_not_fit_the_steps_are_refused():
+    with pytest.raises(ValueError, match=r"'BN' got shape \(1, 2\), expected \(2, runs\)"):
+        plots.along_the_gradient({"BN": [[1, 2]]}, {"BN": [[1, 2]]}, [0, 1])

@@ -19,6 +19,7 @@ from bnkit.plots.gradients import (
     errors_by_size,
     gradient_on_circle,
 )
+from bnkit.plots.landscape import along_the_gradient, gradient_by_layer
 from bnkit.plots.matrices import confusion_matrix, digit_grid, step_table
 from bnkit.plots.rates import learning_panels, over_rates, quantile_drift, training_losses
 from bnkit.plots.scales import lengths_by_start, rescaled_paths, start_and_losses
@@ -39,6 +40,7 @@ __all__ = [
     "COLORS",
     "DIVERGING",
     "STYLE",
+    "along_the_gradient",
     "appearance",
     "backward_graph",
     "batches_on_circle",
@@ -48,6 +50,7 @@ __all__ = [
     "dots_with_spread",
     "errors_by_size",
     "feature_spread",
+    "gradient_by_layer",
     "gradient_on_circle",
     "histogram",
     "layer_histograms",
