@@ -1,0 +1,20 @@
+"""Checks for the exercises of the book: each says which mistake was made.
+
+A check runs your code on a few small inputs. Right answers pass however they are written. A wrong
+one is compared with a catalogue of known mistakes, and is shown the smallest input on which it
+differs. Nothing that your code does, raises or forgets to end stops the notebook.
+"""
+
+from bnkit.checks.exercise import Exercise, Mistake, examine
+from bnkit.checks.forward import check_forward, check_forward_2d
+from bnkit.checks.result import CheckResult, Sample
+
+__all__ = [
+    "CheckResult",
+    "Exercise",
+    "Mistake",
+    "Sample",
+    "check_forward",
+    "check_forward_2d",
+    "examine",
+]
