@@ -37,6 +37,7 @@ OWED = {
         "layer-and-group-norm-better-for-small-batches",
         "accumulation-is-not-a-larger-batch",
         "ghost-batches-help",
+        "freeze-bn-when-fine-tuning",
     ],
     "12_train_test_mismatch": [
         "unsuited-to-online-learning",
