@@ -5,16 +5,29 @@ one is compared with a catalogue of known mistakes, and is shown the smallest in
 differs. Nothing that your code does, raises or forgets to end stops the notebook.
 """
 
+from bnkit.checks.backward import check_backward, check_backward_2d
 from bnkit.checks.exercise import Exercise, Mistake, examine
 from bnkit.checks.forward import check_forward, check_forward_2d
 from bnkit.checks.result import CheckResult, Sample
+from bnkit.checks.running import (
+    check_corrected_mean,
+    check_freeze,
+    check_running_statistics,
+    check_to_pytorch,
+)
 
 __all__ = [
     "CheckResult",
     "Exercise",
     "Mistake",
     "Sample",
+    "check_backward",
+    "check_backward_2d",
+    "check_corrected_mean",
     "check_forward",
     "check_forward_2d",
+    "check_freeze",
+    "check_running_statistics",
+    "check_to_pytorch",
     "examine",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from bnkit.checks import forward
+from bnkit.checks import backward, forward, running
 from bnkit.checks.exercise import Exercise, Mistake
 
 __all__ = ["EXERCISES", "MISTAKES"]
 
+FAMILIES = (forward, backward, running)
 EXERCISES: dict[str, Exercise] = {
-    exercise.name: exercise for family in (forward,) for exercise in family.EXERCISES
+    exercise.name: exercise for family in FAMILIES for exercise in family.EXERCISES
 }
 MISTAKES: list[Mistake] = [
     mistake for exercise in EXERCISES.values() for mistake in exercise.mistakes
