@@ -8,6 +8,7 @@ differs. Nothing that your code does, raises or forgets to end stops the noteboo
 from bnkit.checks.backward import check_backward, check_backward_2d
 from bnkit.checks.exercise import Exercise, Mistake, examine
 from bnkit.checks.forward import check_forward, check_forward_2d
+from bnkit.checks.layer import check_averaging_layer, check_layer, check_layer_2d
 from bnkit.checks.result import CheckResult, Sample
 from bnkit.checks.running import (
     check_corrected_mean,
@@ -15,18 +16,23 @@ from bnkit.checks.running import (
     check_running_statistics,
     check_to_pytorch,
 )
+from bnkit.checks.stopping import check_early_stopping
 
 __all__ = [
     "CheckResult",
     "Exercise",
     "Mistake",
     "Sample",
+    "check_averaging_layer",
     "check_backward",
     "check_backward_2d",
     "check_corrected_mean",
+    "check_early_stopping",
     "check_forward",
     "check_forward_2d",
     "check_freeze",
+    "check_layer",
+    "check_layer_2d",
     "check_running_statistics",
     "check_to_pytorch",
     "examine",

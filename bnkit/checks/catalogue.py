@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bnkit.checks import backward, forward, running
+from bnkit.checks import backward, forward, layer, running, stopping
 from bnkit.checks.exercise import Exercise, Mistake
 
 __all__ = ["EXERCISES", "MISTAKES"]
 
-FAMILIES = (forward, backward, running)
+FAMILIES = (forward, backward, running, layer, stopping)
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise for family in FAMILIES for exercise in family.EXERCISES
 }

@@ -15,7 +15,7 @@ from bnkit.checks.observation import Probe, calls
 from bnkit.checks.result import CheckResult
 from bnkit.checks.runner import LIMIT
 
-__all__ = ["EXERCISES", "check_forward", "check_forward_2d"]
+__all__ = ["EXERCISES", "check_forward", "check_forward_2d", "first_wrong_step"]
 
 SECTION = "02_equations.ipynb#The equations"
 
@@ -45,19 +45,25 @@ _PROBES = [
 ]
 
 
-def locate(answer: Callable) -> str | None:
-    """The first of mean, variance, x_hat and output that is wrong.
-
-    With weight 1 and bias 0 the output is a straight line over each column of x: it crosses zero
-    at the mean and its slope tells the variance.
-    """
+def _locate(answer: Callable) -> str | None:
     x = torch.tensor([[1.0, 0.5, -2.0], [2.0, 0.9, 5.0], [6.0, 0.1, 1.0], [4.0, 0.2, 0.0]])
     ones, zeros = torch.ones(3), torch.zeros(3)
     return first_wrong_step(lambda eps: answer(x.clone(), ones.clone(), zeros.clone(), eps), x)
 
 
 def first_wrong_step(normalize: Callable[[float], Tensor], x: Tensor) -> str:
-    """As `locate`, for `x` of shape (N, C) and a function of epsilon that normalizes it."""
+    """The first of mean, variance, x_hat and output that is wrong.
+
+    With weight 1 and bias 0 the output is a straight line over each column of x: it crosses zero
+    at the mean and its slope tells the variance.
+
+    Args:
+        normalize: Normalizes `x` with a given epsilon, weight 1 and bias 0.
+        x: Shape (N, C), N above 2.
+
+    Returns:
+        The step; ``"output"`` where the others are right.
+    """
     y = torch.as_tensor(normalize(1e-12)).detach().to(torch.float64)
     x = x.to(torch.float64)
     if y.shape != x.shape:
@@ -76,7 +82,7 @@ def first_wrong_step(normalize: Callable[[float], Tensor], x: Tensor) -> str:
     return "output" if torch.allclose(wide, right, atol=1e-3) else "x_hat"
 
 
-_FORWARD = Exercise("forward", _right, _PROBES, FORWARD, SECTION, locate)
+_FORWARD = Exercise("forward", _right, _PROBES, FORWARD, SECTION, _locate)
 
 
 def check_forward(fn: Callable, *, limit: float = LIMIT) -> CheckResult:
