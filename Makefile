@@ -2,7 +2,7 @@
 #   PYTHON=path/to/python  use that existing environment as it is: nothing is installed
 #   PYTHON3=python3.12     the interpreter from which .venv is made
 #   OUT=folder             build into folder/_build/html instead of _build/html
-#   CHAPTERS="chapters/..."  the notebooks of `make notebooks` and `make test-notebooks`
+#   CHAPTERS="chapters/..."  the notebooks of `make notebooks`, `make test-notebooks`, `make test-bundled`
 
 VENV := .venv
 PYTHON3 ?= python3
@@ -27,7 +27,7 @@ PYTEST = $(QUIET_RUN) $(PYTHON) -m pytest
 UNIT = tests bnkit --doctest-modules
 NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --dist loadfile -n 2
 
-.PHONY: help book html install test test-unit test-notebooks test-book lint format notebooks lab bench clean
+.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint format notebooks lab bench clean
 
 help:
 	@echo 'make book            build the book into $(SITE) (needs no torch)'
@@ -37,6 +37,7 @@ help:
 	@echo 'make notebooks       execute the notebooks in place (CHAPTERS="chapters/02_equations.ipynb" for some)'
 	@echo 'make test-unit       tests of bnkit and of the notebooks'\'' structure'
 	@echo 'make test-notebooks  run every notebook afresh'
+	@echo 'make test-bundled    the same on the 10,000 digits that ship with bnkit'
 	@echo 'make test-book       the built book in a browser'
 	@echo 'make lint            ruff, as the pre-commit hooks do'
 	@echo 'make format          let ruff mend what it can'
@@ -63,6 +64,9 @@ test-unit: $(ALL_READY)
 
 test-notebooks: $(ALL_READY)
 	$(PYTEST) $(CHAPTERS) $(NBVAL)
+
+test-bundled: $(ALL_READY)
+	BNKIT_DATA=bundled $(PYTEST) $(CHAPTERS) $(NBVAL)
 
 test-book: $(ALL_READY) html
 	$(PYTEST) tests/test_book.py

@@ -77,7 +77,7 @@ def load_mnist(
     The official files, gzipped or raw, are looked for in ``root``, ``$BNKIT_DATA`` and the user's
     cache, each in the folder itself, its ``raw`` or its ``MNIST/raw`` (torchvision's shape). Else
     they are downloaded into the cache from torchvision's mirrors. Else, with one line that says
-    so, the digits that ship with bnkit are used.
+    so, the digits that ship with bnkit are used. ``BNKIT_DATA=bundled`` asks for these at once.
 
     Args:
         root: Folder to look in first.
@@ -99,6 +99,10 @@ def load_mnist(
     Source:
         LeCun, Cortes and Burges, *The MNIST database of handwritten digits*.
     """
+    if root is None and os.environ.get("BNKIT_DATA") == "bundled":
+        if verbose:
+            print("MNIST: the 10,000 digits that ship with bnkit, as $BNKIT_DATA asks")
+        return bundled_mnist()
     files, problem = look_for_mnist(root, verbose=verbose), ""
     if not files and download:
         try:

@@ -111,6 +111,12 @@ class TestLoadMnist:
         with pytest.raises(CorruptDataError, match=r"t10k-images-idx3-ubyte\.gz.*MD5.*expected"):
             load_mnist(folder if place == "root" else None)
 
+    def test_bundled_digits_can_be_asked_for(self, monkeypatch, capsys):
+        monkeypatch.setattr("bnkit.data.look_for_mnist", lambda *a, **k: pytest.fail("looked"))
+        monkeypatch.setenv("BNKIT_DATA", "bundled")
+        assert load_mnist().source == "bundled"
+        assert "as $BNKIT_DATA asks" in capsys.readouterr().out
+
     def test_bnkit_data_without_the_files_is_said(self, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("BNKIT_DATA", str(tmp_path))
         assert load_mnist(download=False).source == "bundled"

@@ -79,6 +79,7 @@ def test_the_ground_is_transparent_and_jupyter_puts_no_box_behind_it():
 def test_a_series_looks_by_its_meaning_not_by_its_place():
     assert plots.appearance("with BN", 3) == plots.appearance("batch norm", 0)
     assert plots.appearance("without BN") == plots.appearance("plain")
+    assert plots.appearance("noise after BN")["color"] != plots.appearance("BN")["color"]
     looks = [plots.appearance(name) for name in ("BN", "plain", "LayerNorm", "GroupNorm")]
     for part in ("color", "linestyle", "marker"):
         assert len({look[part] for look in looks}) == 4

@@ -68,13 +68,20 @@ STYLE = {
     "image.interpolation": "nearest",
 }
 
-_MEANINGS = {  # in this order: "without BN" names BN too
+_MEANINGS = {  # in this order: "without BN" and "noise after BN" name BN too
+    "other": r"\bnoise after\b",
     "plain": r"\bplain\b|^none$|\b(no|without) (bn|batch ?norm|norm)",
     "layer": r"^layer$|layer ?norm|\bln\b",
     "group": r"^(group|instance|rms)$|(group|instance|rms) ?norm|\bgn\b",
     "bn": r"^(batch|torch)$|\bbn|bn\b|batch ?norm",
 }
-_DRAWN = {"bn": ("-", "o"), "plain": ("--", "s"), "layer": ("-.", "^"), "group": (":", "D")}
+_DRAWN = {
+    "bn": ("-", "o"),
+    "plain": ("--", "s"),
+    "layer": ("-.", "^"),
+    "group": (":", "D"),
+    "other": ("-.", "v"),
+}
 _SPARE = (("other", "-", "v"), ("reference", "--", "P"), ("sky", "-.", "X"), ("other", ":", "*"))
 
 
