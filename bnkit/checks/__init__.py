@@ -7,8 +7,10 @@ differs. Nothing that your code does, raises or forgets to end stops the noteboo
 
 from bnkit.checks.backward import check_backward, check_backward_2d
 from bnkit.checks.exercise import Exercise, Mistake, examine
+from bnkit.checks.folding import check_fold, check_fold_forward
 from bnkit.checks.forward import check_forward, check_forward_2d
 from bnkit.checks.layer import check_averaging_layer, check_layer, check_layer_2d
+from bnkit.checks.merging import check_merge, check_sync
 from bnkit.checks.result import CheckResult, Sample
 from bnkit.checks.running import (
     check_corrected_mean,
@@ -28,12 +30,16 @@ __all__ = [
     "check_backward_2d",
     "check_corrected_mean",
     "check_early_stopping",
+    "check_fold",
+    "check_fold_forward",
     "check_forward",
     "check_forward_2d",
     "check_freeze",
     "check_layer",
     "check_layer_2d",
+    "check_merge",
     "check_running_statistics",
+    "check_sync",
     "check_to_pytorch",
     "examine",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bnkit.checks import backward, forward, layer, running, stopping
+from bnkit.checks import backward, folding, forward, layer, merging, running, stopping
 from bnkit.checks.exercise import Exercise, Mistake
 
 __all__ = ["EXERCISES", "MISTAKES"]
 
-FAMILIES = (forward, backward, running, layer, stopping)
+FAMILIES = (forward, backward, running, layer, stopping, folding, merging)
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise for family in FAMILIES for exercise in family.EXERCISES
 }
