@@ -2,10 +2,13 @@
 #   PYTHON=path/to/python  use that existing environment as it is: nothing is installed
 #   PYTHON3=python3.12     the interpreter from which .venv is made
 #   OUT=folder             build into folder/_build/html instead of _build/html
+#   CONSTRAINTS=            install the newest releases instead of the tested ones
 #   CHAPTERS="chapters/..."  the notebooks of `make notebooks`, `make test-notebooks`, `make test-bundled`
 
 VENV := .venv
 PYTHON3 ?= python3
+VENV_PYTHON := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
+CONSTRAINTS ?= constraints.txt
 OUT ?= .
 SITE = $(OUT)/_build/html
 CHAPTERS ?= $(sort $(wildcard chapters/[0-9]*.ipynb))
@@ -14,12 +17,12 @@ ifdef PYTHON
 BOOK_READY :=
 ALL_READY :=
 else
-PYTHON := $(VENV)/bin/python
+PYTHON := $(VENV_PYTHON)
 BOOK_READY := $(VENV)/.book-ready
 ALL_READY := $(VENV)/.all-ready
 endif
 
-INSTALL = $(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL = $(PYTHON) -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 JUPYTER_BOOK = $(PYTHON) -c 'from jupyter_book.cli.main import main; main()'
 # Two workers with one thread each: two threads for each collapse under load.
 QUIET_RUN = OMP_NUM_THREADS=1 BNKIT_WIDGETS=baked BOOK_SITE='$(SITE)'
@@ -27,7 +30,7 @@ PYTEST = $(QUIET_RUN) $(PYTHON) -m pytest
 UNIT = tests bnkit --doctest-modules
 NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --dist loadfile -n 2
 
-.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint format notebooks lab bench clean
+.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint format notebooks lab bench wheel test-colab set-repository clean
 
 help:
 	@echo 'make book            build the book into $(SITE) (needs no torch)'
@@ -42,6 +45,9 @@ help:
 	@echo 'make lint            ruff, as the pre-commit hooks do'
 	@echo 'make format          let ruff mend what it can'
 	@echo 'make bench           speed and memory, as ratios'
+	@echo 'make wheel           bnkit as a wheel in dist/, to lie beside a notebook in Colab'
+	@echo 'make test-colab      run every notebook alone, as Colab does (CHAPTERS="..." for some)'
+	@echo 'make set-repository  REPO=owner/name BRANCH=main: badges, links and set-up cells follow'
 	@echo 'make clean           remove what was built; .venv stays'
 	@echo 'PYTHON=path/to/python uses an existing environment as it is.'
 
@@ -88,11 +94,21 @@ lab: $(ALL_READY)
 bench: $(ALL_READY)
 	$(PYTHON) -m bench
 
+wheel: $(ALL_READY)
+	rm -f dist/bnkit-*.whl
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+test-colab: wheel
+	$(PYTHON) scripts/run_like_colab.py dist/bnkit-*.whl $(CHAPTERS)
+
+set-repository: $(ALL_READY)
+	$(PYTHON) scripts/set_repository.py $(REPO) $(BRANCH)
+
 clean:
-	rm -rf _build build bnkit.egg-info .pytest_cache .ruff_cache
+	rm -rf _build build dist bnkit.egg-info .pytest_cache .ruff_cache
 	find bnkit tests scripts _ext -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/bin/python:
+$(VENV_PYTHON):
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo 'The book needs Python 3.10 or newer; name one: make book PYTHON3=python3.12'; exit 1; }
 	@echo 'Making .venv ...'
@@ -100,12 +116,12 @@ $(VENV)/bin/python:
 	  echo 'Python could not make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv'; exit 1; }
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade pip
 
-$(VENV)/.book-ready: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.book-ready: pyproject.toml constraints.txt | $(VENV_PYTHON)
 	@echo 'Installing what the book needs (about 300 MB, no torch) ...'
 	@$(INSTALL) --group book
 	@touch $@
 
-$(VENV)/.all-ready: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.all-ready: pyproject.toml constraints.txt | $(VENV_PYTHON)
 	@echo 'Installing bnkit, torch and all tools (on Linux several GB, unless pip knows an index of CPU builds) ...'
 	@$(INSTALL) --editable . --group book --group test --group notebooks --group lint
 	@touch $@ $(VENV)/.book-ready

@@ -1,0 +1,148 @@
+"""A notebook runs where the book does not: Colab, Kaggle, Binder; one address leads there."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "chapters").glob("[0-9]*.ipynb"))
+notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def load_script(name: str):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+script = load_script("set_repository")
+
+
+def run_setup(folder: Path, source: str, *, installed: bool) -> subprocess.CompletedProcess:
+    """Run a set-up cell where bnkit is or is not; a fake pip writes down what it is asked for."""
+    (folder / "pip.py").write_text(
+        "import sys, pathlib\n"
+        "pathlib.Path('asked').write_text(sys.argv[-1])\n"
+        "pathlib.Path('bnkit.py').write_text('__version__ = \"9.9\"')\n"
+    )
+    if installed:
+        (folder / "bnkit.py").write_text("__version__ = '1.0'")
+    code = f"import sys; sys.path[:] = [p for p in sys.path if 'bnkit' not in p]\n{source}"
+    isolated = "import sys; sys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in "
+    isolated += 'f\'{f} {getattr(f, "__module__", "")}\']\n'
+    return subprocess.run(
+        [sys.executable, "-c", isolated + code],
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        env={"PATH": "", "PYTHONPATH": "."},
+        check=False,
+    )
+
+
+@notebooks
+def test_every_notebook_opens_with_the_badges_and_the_set_up_of_this_repository(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells[:2]
+    expected = script.head(path, script.configured())
+    advice = "run `make set-repository` to renew the heads"
+    assert [(c.id, c.source) for c in cells] == [(c.id, c.source) for c in expected], advice
+    assert all(cell.metadata.tags == ["remove-cell"] for cell in cells)
+
+
+def test_no_file_names_another_repository() -> None:
+    owner, name = script.configured().name.split("/")
+    links = re.compile(
+        r"github\.com/([\w.-]+)/(batch-normalization[\w.-]*|" + re.escape(name) + ")"
+    )
+    for file in ("_config.yml", *script.FOLLOWERS):
+        for found in links.finditer((ROOT / file).read_text(encoding="utf-8")):
+            assert found[1] == owner and found[2].removesuffix(".git") == name, (file, found[0])
+
+
+def test_a_new_address_reaches_every_file_and_comes_back(tmp_path: Path, monkeypatch) -> None:
+    names = ["_config.yml", *script.FOLLOWERS, "chapters/01_why_normalize.ipynb"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    old = script.configured()
+    script.main(["jane/bn", "trunk"])
+    assert script.configured() == script.Repository("jane/bn", "trunk")
+    assert not [n for n in names if old.name in (tmp_path / n).read_text(encoding="utf-8")]
+    assert "jane/bn/blob/trunk/chapters" in (tmp_path / names[-1]).read_text(encoding="utf-8")
+    script.main([old.name, old.branch])
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes(), name
+
+
+def test_a_repository_is_owner_and_name() -> None:
+    with pytest.raises(SystemExit, match="owner/name"):
+        script.main(["only-a-name"])
+
+
+@pytest.mark.parametrize("wheel", ["bnkit-0.1.0-py3-none-any.whl", None])
+def test_the_set_up_takes_the_wheel_beside_the_notebook_before_the_release(tmp_path, wheel) -> None:
+    if wheel:
+        (tmp_path / wheel).touch()
+    setup = script.head(NOTEBOOKS[0], script.configured())[1].source
+    done = run_setup(tmp_path, setup, installed=False)
+    assert done.stdout == "bnkit 9.9\n", done.stderr
+    release = script.configured().archive(script.version())
+    assert (tmp_path / "asked").read_text() == (wheel or release)
+
+
+def test_the_set_up_does_nothing_where_bnkit_is_installed(tmp_path: Path) -> None:
+    setup = script.head(NOTEBOOKS[0], script.configured())[1].source
+    done = run_setup(tmp_path, setup, installed=True)
+    assert (done.stdout, done.returncode) == ("", 0), done.stderr
+    assert not (tmp_path / "asked").exists()
+
+
+def test_bnkit_needs_nothing_that_colab_lacks_and_sets_no_upper_bound() -> None:
+    pins = load_script("run_like_colab").pins()
+    colab = {pin.name: str(pin.specifier).removeprefix("==").replace(".*", ".0") for pin in pins}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for requirement in map(Requirement, project["dependencies"]):
+        assert {bound.operator for bound in requirement.specifier} <= {">="}, requirement
+        assert requirement.name in colab, f"Colab does not have {requirement.name}"
+        version = colab[requirement.name]
+        assert not version or requirement.specifier.contains(version), requirement
+
+
+def test_the_release_tag_is_the_version_of_bnkit() -> None:
+    text = (ROOT / "bnkit" / "__init__.py").read_text(encoding="utf-8")
+    assert f'__version__ = "{script.version()}"' in text
+    assert f"version: {script.version()}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_workflows_run_nothing_but_targets_that_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)[1].split())
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert {path.stem for path in workflows} == {"test", "pages", "weekly"}
+    for path in workflows:
+        called = re.findall(r"run: make ([a-z-]+)", path.read_text(encoding="utf-8"))
+        assert called and set(called) <= targets, path.name
+        assert yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+
+
+def test_a_codespace_installs_by_the_makefile() -> None:
+    settings = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    assert settings["postCreateCommand"] == "make install"
