@@ -6,11 +6,17 @@ differs. Nothing that your code does, raises or forgets to end stops the noteboo
 """
 
 from bnkit.checks.backward import check_backward, check_backward_2d
+from bnkit.checks.evaluating import check_evaluate, check_reestimate, check_training_step
 from bnkit.checks.exercise import Exercise, Mistake, examine
 from bnkit.checks.folding import check_fold, check_fold_forward
 from bnkit.checks.forward import check_forward, check_forward_2d
 from bnkit.checks.layer import check_averaging_layer, check_layer, check_layer_2d
 from bnkit.checks.merging import check_merge, check_sync
+from bnkit.checks.relatives import (
+    check_family,
+    check_group_norm,
+    check_layer_norm,
+)
 from bnkit.checks.result import CheckResult, Sample
 from bnkit.checks.running import (
     check_corrected_mean,
@@ -19,6 +25,7 @@ from bnkit.checks.running import (
     check_to_pytorch,
 )
 from bnkit.checks.stopping import check_early_stopping
+from bnkit.checks.whitening import check_whiten
 
 __all__ = [
     "CheckResult",
@@ -30,16 +37,23 @@ __all__ = [
     "check_backward_2d",
     "check_corrected_mean",
     "check_early_stopping",
+    "check_evaluate",
+    "check_family",
     "check_fold",
     "check_fold_forward",
     "check_forward",
     "check_forward_2d",
     "check_freeze",
+    "check_group_norm",
     "check_layer",
     "check_layer_2d",
+    "check_layer_norm",
     "check_merge",
+    "check_reestimate",
     "check_running_statistics",
     "check_sync",
     "check_to_pytorch",
+    "check_training_step",
+    "check_whiten",
     "examine",
 ]

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from bnkit.checks import backward, folding, forward, layer, merging, running, stopping
+from bnkit.checks import (
+    backward,
+    evaluating,
+    folding,
+    forward,
+    layer,
+    merging,
+    relatives,
+    running,
+    stopping,
+    whitening,
+)
 from bnkit.checks.exercise import Exercise, Mistake
 
 __all__ = ["EXERCISES", "MISTAKES"]
 
-FAMILIES = (forward, backward, running, layer, stopping, folding, merging)
+FAMILIES = (
+    forward,
+    backward,
+    running,
+    layer,
+    stopping,
+    folding,
+    merging,
+    evaluating,
+    relatives,
+    whitening,
+)
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise for family in FAMILIES for exercise in family.EXERCISES
 }
