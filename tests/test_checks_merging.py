@@ -82,3 +82,12 @@ def test_an_unknown_mistake_is_told_where_the_values_part():
 
     result = check_merge(doubled_variance)
     assert (result.status, result.stage) == ("unknown", "variance")
+
+
+@pytest.mark.parametrize(
+    "answer", [lambda s, e: gathered(s, e)[:1], lambda s, e: [*gathered(s, e)] * 2]
+)
+def test_too_few_or_too_many_outputs_are_reported(answer):
+    result = check_sync(answer)
+    assert result.status == "unknown"
+    assert "nothing" in (result.sample.expected, result.sample.received)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from bnkit.checks.observation import Observation, Probe, first_difference
+from bnkit.checks.observation import MISSING, Observation, Probe, first_difference
 from bnkit.checks.result import CheckResult, Sample
 from bnkit.checks.runner import LIMIT, own_line, run_limited
 
@@ -14,6 +14,7 @@ __all__ = ["Exercise", "Mistake", "examine"]
 
 STUB = "Replace the line that raises NotImplementedError by your code, then check again."
 HANG = "It ran for {limit:g} seconds without returning. Look for a loop that never ends."
+RAISED = "Call it yourself with the input that is shown, and read the line that raises."
 NOTHING = "It returned None. Is there a return at the end?"
 
 
@@ -114,16 +115,18 @@ def _judge(
             error=exception and own_line(exception),
         )
     if exception:
-        return CheckResult(exercise.name, "raised", sample=sample, error=own_line(exception))
+        return CheckResult(
+            exercise.name, "raised", hint=RAISED, sample=sample, error=own_line(exception)
+        )
     return _unknown(exercise, answer, sample, limit)
 
 
 def _sample(probe: Probe, expected: Observation, received: Observation) -> Sample:
-    name = first_difference(expected, received)
-    if name in expected.facets:
-        return Sample(probe.inputs, name, expected.facets[name], received.facets[name])
+    name, exception = first_difference(expected, received), received.exception
+    if not exception:
+        pair = (each.facets.get(name, MISSING) for each in (expected, received))
+        return Sample(probe.inputs, name, *pair)
     what, right = next(iter(expected.facets.items()))
-    exception = received.exception
     return Sample(probe.inputs, what, right, f"{type(exception).__name__}: {exception}")
 
 

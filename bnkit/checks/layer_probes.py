@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from bnkit.checks.observation import Facets, Probe, as_seen
+from bnkit.checks.observation import LOSS, Facets, Probe, as_seen
 
 __all__ = ["averaging_probes", "layer_probes"]
 
@@ -88,10 +88,10 @@ def _gradient(cls: Callable, x: Tensor) -> Facets:
     y = layer(leaf * 1)
     factors = 2.0 ** (torch.arange(y.numel()) % 7).view_as(y)
     (y * factors.to(y)).sum().backward()
-    facets = {"output": as_seen(y), "gradient of x": as_seen(leaf.grad)}
+    facets = {"output": as_seen(y), f"gradient of x, {LOSS}": as_seen(leaf.grad)}
     for name in ("weight", "bias"):
         parameter = getattr(layer, name, None)
-        facets[f"gradient of {name}"] = as_seen(getattr(parameter, "grad", None))
+        facets[f"gradient of {name}, {LOSS}"] = as_seen(getattr(parameter, "grad", None))
     return facets
 
 

@@ -8,9 +8,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Observation", "Probe", "as_seen", "calls", "clone", "first_difference"]
+__all__ = [
+    "LOSS",
+    "MISSING",
+    "Observation",
+    "Probe",
+    "as_seen",
+    "calls",
+    "clone",
+    "first_difference",
+]
 
 RTOL, ATOL = 1e-3, 1e-4  # wide for float32, narrow for the mistakes: inputs make those loud
+
+MISSING = "nothing"
+LOSS = "for the loss y₁ + 2 y₂ + 4 y₃ + …"
 
 Facets = dict[str, "Tensor | str | None"]
 
@@ -49,11 +61,14 @@ class Observation:
 
 
 def first_difference(expected: Observation, received: Observation) -> str | None:
-    """Name of the first result that differs, or None. A result that is None was not seen."""
-    if expected.facets.keys() != received.facets.keys():
-        return next(name for name in received.facets if name not in expected.facets)
-    for name, right in expected.facets.items():
-        other = received.facets[name]
+    """Name of the first result that differs, or None.
+
+    A result that is None was not seen, and is no difference; one that is not there is.
+    """
+    if received.exception and not expected.exception:
+        return "raised"
+    for name in [*expected.facets, *received.facets]:
+        right, other = (facets.get(name, MISSING) for facets in (expected.facets, received.facets))
         if right is not None and other is not None and not _alike(right, other):
             return name
     return None
@@ -124,7 +139,7 @@ def _named(returned: object, names: Sequence[str]) -> Facets:
 
 
 def _gradients(answer: Callable, inputs: Mapping[str, object], names: Sequence[str]) -> Facets:
-    unseen = {f"gradient of {name}": None for name in names}
+    unseen = {f"gradient of {name}, {LOSS}": None for name in names}
     leaves = {name: clone(inputs[name]).requires_grad_() for name in names}
     given = {name: leaves[name] * 1 if name in leaves else clone(inputs[name]) for name in inputs}
     try:
@@ -139,6 +154,6 @@ def _gradients(answer: Callable, inputs: Mapping[str, object], names: Sequence[s
     except Exception:  # plain numbers, or written in place: the values alone are judged
         return unseen
     return {
-        f"gradient of {name}": as_seen(torch.zeros_like(leaf) if grad is None else grad)
+        f"gradient of {name}, {LOSS}": as_seen(torch.zeros_like(leaf) if grad is None else grad)
         for (name, leaf), grad in zip(leaves.items(), found, strict=True)
     }

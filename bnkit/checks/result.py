@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from bnkit.home import widget_home
+
 __all__ = ["CheckResult", "Sample"]
 
 HEADLINES = {
@@ -68,8 +70,8 @@ class CheckResult:
 
     Example:
         >>> result = CheckResult("forward", "not started", hint="Replace the stub.")
-        >>> result.passed, result.mistake
-        (False, None)
+        >>> result.passed
+        False
         >>> result
         Not started (forward). Replace the stub.
     """
@@ -120,6 +122,8 @@ class CheckResult:
 
     def _link(self) -> str:
         file = self.section.split("#", 1)[0]
+        if widget_home() == "baked":  # a page of the site
+            file = file.replace(".ipynb", ".html")
         return f'<a href="{file}">{_escape(self.reread)}</a>'
 
     def _table(self) -> str:
@@ -137,7 +141,7 @@ def show(value: object) -> str:
         return f"{value:g}" if isinstance(value, float) else str(value)
     if value.dim() > 2:
         size = " × ".join(map(str, value.shape))
-        return f"{size}\n" + "\n".join(show(part) for part in value)
+        return f"{size}:\n" + "\n\n".join(show(part) for part in value.flatten(0, -3))
     if value.dim() == 2:
         return "\n".join(show(row) for row in value)
     numbers = [f"{number:.5g}" for number in value.detach().to(torch.float64).reshape(-1).tolist()]
