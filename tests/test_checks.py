@@ -20,7 +20,7 @@ CHAPTERS = Path(__file__).parents[1] / "chapters"
 VERSIONS = [
     pytest.param(mistake, wrong, id=f"{mistake.exercise}: {mistake.name} {number}")
     for mistake in MISTAKES
-    for number, wrong in enumerate((mistake.wrong, *mistake.variants))
+    for number, wrong in enumerate(mistake.versions)
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from bnkit.checks.observation import MISSING, Observation, Probe, first_difference
 from bnkit.checks.result import CheckResult, Sample
@@ -37,6 +37,11 @@ class Mistake:
     hint: str
     section: str
     variants: tuple[Callable, ...] = ()
+
+    @property
+    def versions(self) -> tuple[Callable, ...]:
+        """All of its wrong versions."""
+        return (self.wrong, *self.variants)
 
 
 @dataclass(frozen=True)
@@ -131,12 +136,26 @@ def _sample(probe: Probe, expected: Observation, received: Observation) -> Sampl
 
 
 def _known(exercise: Exercise, seen: list[Observation], looked_at: Sequence[int]) -> Mistake | None:
-    for mistake in exercise.mistakes:
-        for wrong in (mistake.wrong, *mistake.variants):
-            like = run_limited(lambda wrong=wrong: exercise.observe(wrong)).value
-            if not any(first_difference(like[i], seen[i]) for i in looked_at):
-                return mistake
-    return None
+    """The mistake that looks like what was seen; wrong values come before wrong gradients."""
+    expected = [exercise.expected[i] for i in looked_at]
+    seen = [seen[i] for i in looked_at]
+    alike = [
+        (mistake, [run[i] for i in looked_at])
+        for mistake in exercise.mistakes
+        for run in (run_limited(partial(exercise.observe, w)).value for w in mistake.versions)
+    ]
+    found = (mistake for mistake, run in alike if not _differ(run, seen))
+    if mistake := next(found, None):
+        return mistake
+    seen = [each.values() for each in seen]
+    if not _differ([each.values() for each in expected], seen):
+        return None
+    runs = ((mistake, [each.values() for each in run]) for mistake, run in alike)
+    return next((mistake for mistake, run in runs if not _differ(run, seen)), None)
+
+
+def _differ(some: Sequence[Observation], others: Sequence[Observation]) -> bool:
+    return any(first_difference(a, b) for a, b in zip(some, others, strict=True))
 
 
 def _unknown(exercise: Exercise, answer: Callable, sample: Sample, limit: float) -> CheckResult:

@@ -49,6 +49,11 @@ class Observation:
     facets: Facets
     exception: Exception | None = None
 
+    def values(self) -> Observation:
+        """The same without gradients."""
+        seen = {name: v for name, v in self.facets.items() if not name.startswith("gradient")}
+        return Observation(seen, self.exception)
+
     @classmethod
     def of(cls, probe: Probe, answer: Callable) -> Observation:
         """Run the probe on an answer; a stub's NotImplementedError passes through."""

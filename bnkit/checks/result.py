@@ -22,6 +22,8 @@ HEADLINES = {
     "stopped": "Stopped: your code did not finish",
 }
 
+PLAIN = 'style="margin: 0; padding: 0; border: 0; background: none; white-space: pre-wrap"'
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -115,7 +117,7 @@ class CheckResult:
         parts = [f"<p><strong>{_escape(self.headline)}</strong> ({_escape(self.exercise)})</p>"]
         parts += [f"<p>{_escape(self.hint)}</p>"] if self.hint else []
         parts += [f"<p>Reread {self._link()}.</p>"] if self.reread else []
-        parts += [f"<pre>{_escape(self.error)}</pre>"] if self.error else []
+        parts += [f"<pre {PLAIN}>{_escape(self.error)}</pre>"] if self.error else []
         parts += [self._table()] if self.sample else []
         style = "border-left: 0.25em solid currentColor; padding-left: 0.75em"
         return f'<div role="status" class="bnkit-check" style="{style}">{"".join(parts)}</div>'
@@ -127,12 +129,14 @@ class CheckResult:
         return f'<a href="{file}">{_escape(self.reread)}</a>'
 
     def _table(self) -> str:
+        left = 'style="text-align: left; vertical-align: top; padding-right: 1em"'
         rows = "".join(
-            f'<tr><th scope="row" style="text-align: left">{_escape(name)}</th>'
-            f'<td style="text-align: left"><pre style="margin: 0">{_escape(text)}</pre></td></tr>'
+            f'<tr><th scope="row" {left}>{_escape(name)}</th>'
+            f"<td {left}><pre {PLAIN}>{_escape(text)}</pre></td></tr>"
             for name, text in self.sample.rows()
         )
-        return f"<table><caption>The smallest input that shows it</caption>{rows}</table>"
+        caption = f"<caption {left}>The smallest input that shows it</caption>"
+        return f"<table>{caption}{rows}</table>"
 
 
 def show(value: object) -> str:
