@@ -66,6 +66,15 @@ def test_a_stub_is_not_started(name):
     assert (result.status, result.mistake) == ("not started", None)
 
 
+def test_an_operation_that_pytorch_lacks_is_no_stub():
+    def integers(x, weight, bias, eps):
+        return torch.lerp(x.long(), x.long(), 0.5)
+
+    result = checks.check_forward(integers)
+    assert result.status == "raised"
+    assert "implemented for" in result.error
+
+
 def hang(*args, **options):
     while True:
         pass

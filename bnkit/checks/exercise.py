@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from bnkit.checks.observation import MISSING, Observation, Probe, first_difference
+from bnkit.checks.observation import MISSING, Observation, Probe, first_difference, is_stub
 from bnkit.checks.result import CheckResult, Sample
 from bnkit.checks.runner import LIMIT, own_line, run_limited
 
@@ -90,7 +90,7 @@ def examine(exercise: Exercise, answer: Callable, limit: float = LIMIT) -> Check
     outcome = run_limited(lambda: exercise.observe(answer), limit)
     if outcome.stopped:
         return CheckResult(exercise.name, "stopped", hint=HANG.format(limit=limit))
-    if isinstance(outcome.exception, NotImplementedError):
+    if is_stub(outcome.exception):
         return CheckResult(exercise.name, "not started", hint=STUB)
     if outcome.exception is not None:
         return CheckResult(exercise.name, "raised", error=own_line(outcome.exception))
