@@ -30,7 +30,7 @@ PYTEST = $(QUIET_RUN) $(PYTHON) -m pytest
 UNIT = tests bnkit --doctest-modules
 NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --dist loadfile -n 2
 
-.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint format notebooks lab bench wheel test-colab set-repository clean
+.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint lint-actions format notebooks lab bench pdf zip wheel test-colab set-repository clean
 
 help:
 	@echo 'make book            build the book into $(SITE) (needs no torch)'
@@ -43,8 +43,11 @@ help:
 	@echo 'make test-bundled    the same on the 10,000 digits that ship with bnkit'
 	@echo 'make test-book       the built book in a browser'
 	@echo 'make lint            ruff, as the pre-commit hooks do'
+	@echo 'make lint-actions    actionlint on the workflows (fetched from GitHub)'
 	@echo 'make format          let ruff mend what it can'
 	@echo 'make bench           speed and memory, as ratios'
+	@echo 'make pdf             the whole book as dist/book.pdf, through Chromium'
+	@echo 'make zip             the site as dist/book.zip, to be opened without a server'
 	@echo 'make wheel           bnkit as a wheel in dist/, to lie beside a notebook in Colab'
 	@echo 'make test-colab      run every notebook alone, as Colab does (CHAPTERS="..." for some)'
 	@echo 'make set-repository  REPO=owner/name BRANCH=main: badges, links and set-up cells follow'
@@ -81,6 +84,10 @@ lint: $(ALL_READY)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 
+lint-actions: $(ALL_READY)
+	@$(INSTALL) --group actions
+	$(VENV)/bin/actionlint
+
 format: $(ALL_READY)
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
@@ -93,6 +100,13 @@ lab: $(ALL_READY)
 
 bench: $(ALL_READY)
 	$(PYTHON) -m bench
+
+pdf: $(ALL_READY)
+	$(JUPYTER_BOOK) build . --path-output '$(OUT)' --builder singlehtml --quiet
+	$(PYTHON) scripts/print_book.py '$(OUT)/_build/singlehtml/index.html' dist/book.pdf
+
+zip: html
+	$(PYTHON) scripts/pack_site.py '$(SITE)' dist/book.zip
 
 wheel: $(ALL_READY)
 	rm -f dist/bnkit-*.whl
