@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bnkit.checks import check_backward, check_backward_2d
+from bnkit.checks import check_backward, check_backward_2d, check_layer_norm_backward
 
 
 def three_terms(grad_output, x, weight, eps):
@@ -124,3 +124,17 @@ def test_too_few_gradients_are_reported():
     result = check_backward(lambda g, x, w, eps: three_terms(g, x, w, eps)[0])
     assert result.status == "unknown"
     assert result.sample.received == "1 returned"
+
+
+def transposed(grad_output, x, eps):
+    return three_terms(grad_output.T, x.T, torch.ones(len(x)), eps)[0].T
+
+
+def by_autograd(g, x, eps):
+    x.requires_grad_()
+    return torch.autograd.grad(F.layer_norm(x, x.shape[1:], eps=eps), x, g)[0]
+
+
+@pytest.mark.parametrize("answer", [transposed, by_autograd])
+def test_a_right_gradient_of_layer_norm_passes(answer):
+    assert check_layer_norm_backward(answer).passed

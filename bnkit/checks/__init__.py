@@ -5,7 +5,7 @@ one is compared with a catalogue of known mistakes, and is shown the smallest in
 differs. Nothing that your code does, raises or forgets to end stops the notebook.
 """
 
-from bnkit.checks.backward import check_backward, check_backward_2d
+from bnkit.checks.backward import check_backward, check_backward_2d, check_layer_norm_backward
 from bnkit.checks.evaluating import check_evaluate, check_reestimate, check_training_step
 from bnkit.checks.exercise import Exercise, Mistake, examine
 from bnkit.checks.folding import check_fold, check_fold_forward
@@ -48,6 +48,7 @@ __all__ = [
     "check_layer",
     "check_layer_2d",
     "check_layer_norm",
+    "check_layer_norm_backward",
     "check_merge",
     "check_reestimate",
     "check_running_statistics",

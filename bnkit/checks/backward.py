@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from bnkit import functional as F
-from bnkit.checks.backward_mistakes import BACKWARD, BACKWARD_2D
+from bnkit.checks.backward_mistakes import BACKWARD, BACKWARD_2D, LAYER_NORM_BACKWARD
 from bnkit.checks.exercise import Exercise, examine
 from bnkit.checks.observation import Probe, as_seen, calls
 from bnkit.checks.result import CheckResult
 from bnkit.checks.runner import LIMIT
 
-__all__ = ["EXERCISES", "check_backward", "check_backward_2d"]
+__all__ = ["EXERCISES", "check_backward", "check_backward_2d", "check_layer_norm_backward"]
 
 SECTION = "04_backward.ipynb#The equation: three terms"
 OUTPUTS = ("grad_input", "grad_weight", "grad_bias")
@@ -117,4 +117,41 @@ def check_backward_2d(fn: Callable, *, limit: float = LIMIT) -> CheckResult:
     return examine(_BACKWARD_2D, fn, limit)
 
 
-EXERCISES = [_BACKWARD, _BACKWARD_2D]
+def _rows(shape: tuple[int, int], eps: float) -> Probe:
+    count = torch.arange(float(shape[0] * shape[1]))
+    grad_output, x = (count**2 % 7 - 2).view(shape), (count**2 % 11).view(shape)
+    return calls({"grad_output": grad_output, "x": x, "eps": eps}, ("grad_input",))
+
+
+_LAYER_NORM = Exercise(
+    "layer_norm_backward",
+    lambda grad_output, x, eps: F.batch_norm_backward(grad_output.T, x.T, eps=eps)[0].T,
+    [_rows((1, 3), 1e-5), _rows((3, 3), 0.5), _rows((2, 5), 0.1)],
+    LAYER_NORM_BACKWARD,
+    "04_backward.ipynb#What is removed, and why these two",
+)
+
+
+def check_layer_norm_backward(fn: Callable, *, limit: float = LIMIT) -> CheckResult:
+    """Check the gradient of layer normalization, without weight and bias.
+
+    Args:
+        fn: ``fn(grad_output, x, eps) -> grad_input``, all tensors of shape (N, C).
+        limit: Seconds that it may take.
+
+    Returns:
+        What was found.
+
+    Example:
+        >>> from bnkit.functional import batch_norm_backward
+        >>> def untransposed(grad_output, x, eps):
+        ...     return batch_norm_backward(grad_output, x, eps=eps)[0]
+        >>> check_layer_norm_backward(untransposed).mistake
+        'gradient of batch normalization'
+
+    Source: chapter 4, exercise 3.
+    """
+    return examine(_LAYER_NORM, fn, limit)
+
+
+EXERCISES = [_BACKWARD, _BACKWARD_2D, _LAYER_NORM]

@@ -6,7 +6,7 @@ import torch
 
 from bnkit.checks.exercise import Mistake
 
-__all__ = ["BACKWARD", "BACKWARD_2D"]
+__all__ = ["BACKWARD", "BACKWARD_2D", "LAYER_NORM_BACKWARD"]
 
 THREE_TERMS = "04_backward.ipynb#The equation: three terms"
 REMOVED = "04_backward.ipynb#What is removed, and why these two"
@@ -184,5 +184,57 @@ BACKWARD_2D = [
         "weight not reshaped", "backward_2d", _not_reshaped,
         "A tensor of shape (C,) lines up with the last axis of (N, C, H, W). Which axis is that?",
         "05_manual_implementation.ipynb#Images: choose the axes",
+    ),
+]  # fmt: skip
+
+
+def _of_rows(removed):
+    """The gradient over rows, with a formula for what is removed before the division."""
+
+    def backward(g, x, eps):
+        x_hat, rstd = _parts(x, eps, (1,))
+        return rstd * (g - removed(g, x_hat))
+
+    return backward
+
+
+def _of_batch(g, x, eps):
+    x_hat, rstd = _parts(x, eps)
+    return rstd * _project(g, x_hat)
+
+
+def _row_mean(z):
+    return z.mean(1, keepdim=True)
+
+
+LAYER_NORM_BACKWARD = [
+    Mistake(
+        "gradient of batch normalization", "layer_norm_backward", _of_batch,
+        "Which numbers play the part of the batch now? Does a batch of one give zero?", REMOVED,
+    ),
+    Mistake(
+        "result not transposed back", "layer_norm_backward",
+        lambda g, x, eps: _of_batch(g.T, x.T, eps),
+        "Compare the shape of your result with that of x.", REMOVED,
+    ),
+    Mistake(
+        "only x transposed", "layer_norm_backward",
+        lambda g, x, eps: _of_batch(g, x.T, eps).T,
+        "Each gradient belongs to one entry of x. Do the two still lie side by side?", REMOVED,
+    ),
+    Mistake(
+        "statistics taken for constants", "layer_norm_backward", _of_rows(lambda g, x_hat: 0),
+        "Set grad_output to 1 everywhere. A shift of a row changes nothing: what should arrive?",
+        FOUR,
+    ),
+    Mistake(
+        "path through the mean missing", "layer_norm_backward",
+        _of_rows(lambda g, x_hat: x_hat * _row_mean(g * x_hat)),
+        "Sum your gradient over each row. What must the sum be?", FOUR,
+    ),
+    Mistake(
+        "path through the variance missing", "layer_norm_backward",
+        _of_rows(lambda g, x_hat: _row_mean(g)),
+        "Multiply your gradient by x_hat and sum over each row. What must the sum be?", FOUR,
     ),
 ]  # fmt: skip
