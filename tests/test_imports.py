@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "plots": set(),
     "explore": {"functional", "plots"},
     "quiz": set(),
+    "questions": {"quiz"},
     "checks": {"functional", "layers", "training", "distributed"},
     "workers": {"distributed", "models", "data", "training"},
     "cli": {"functional", "data", "layers", "models", "training", "distributed", "workers"},
