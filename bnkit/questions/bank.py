@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnkit.page import Html
-from bnkit.questions import by_hand, equations
+from bnkit.questions import batches, by_hand, claims, equations, practice, relatives
 from bnkit.questions.question import Question
 
 __all__ = ["QUESTIONS", "check_yourself"]
@@ -11,6 +11,10 @@ __all__ = ["QUESTIONS", "check_yourself"]
 QUESTIONS: dict[str, list[Question]] = {
     **equations.QUESTIONS,
     **by_hand.QUESTIONS,
+    **claims.QUESTIONS,
+    **batches.QUESTIONS,
+    **relatives.QUESTIONS,
+    **practice.QUESTIONS,
 }
 
 
