@@ -17,6 +17,9 @@ from playwright.sync_api import sync_playwright
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ARGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+NUMBER = (
+    "<p style='width: 100%; text-align: center; font-size: 8px'><span class='pageNumber'></span>"
+)
 MINUTES_10 = 600_000  # milliseconds
 PREPARE = """async () => {
   await MathJax.startup.promise;
@@ -28,8 +31,11 @@ PREPARE = """async () => {
     const name = found[1].includes("/") || found[1] === "index" ? found[1] : `chapters/${found[1]}`;
     link.setAttribute("href", found[2] ?? `#document-${name}`);
   }
-  for (const part of ["#jb-print-docs-body h1", ".bd-article h1"]) {
-    document.querySelector(part)?.style.setProperty("break-before", "auto");
+  // Sphinx put each chapter under the title of the book: raise its headings by one.
+  for (const heading of document.querySelectorAll(".toctree-wrapper :is(h2, h3, h4, h5, h6)")) {
+    const raised = document.createElement(`h${heading.tagName[1] - 1}`);
+    raised.append(...heading.childNodes);
+    heading.replaceWith(raised);
   }
   await Promise.all([...document.images].map((image) => {
     image.loading = "eager";
@@ -39,7 +45,7 @@ PREPARE = """async () => {
 PRINTED = """
   html { font-size: 13px; }
   .bd-header, .bd-sidebar-primary, .bd-sidebar-secondary, .header-article, .prev-next-footer,
-  .bd-footer, .search-button, .copybtn, .toggle-button,
+  .bd-footer, .search-button, .copybtn, .toggle-button, .headerlink, details.hide:not([open]),
   input[type=range] { display: none !important; }
   .bd-container, .bd-container__inner, .bd-main, .bd-content, .bd-article-container, .bd-article {
     display: block !important; box-sizing: border-box !important; float: none !important;
@@ -47,8 +53,13 @@ PRINTED = """
     margin: 0 !important; padding: 0 !important;
   }
   pre { white-space: pre-wrap !important; overflow: visible !important; }
-  figure, .cell_output img, table, mjx-container[display=true] { break-inside: avoid; }
-  h1 { break-before: page; margin-top: 0 !important; }
+  figure, fieldset, .cell_input, .highlight, .cell_output img, table, mjx-container[display=true] {
+    break-inside: avoid;
+  }
+  .toctree-wrapper h1 {
+    display: block !important; break-before: page; margin-top: 0 !important; font-size: 1.6em;
+  }
+  .toctree-wrapper h2 { font-size: 1.3em; }
   h1, h2, h3 { break-after: avoid; }
 """
 
@@ -74,7 +85,8 @@ def print_book(page_file: Path, pdf: Path) -> None:
         page.emulate_media(media="print", color_scheme="light")
         pdf.parent.mkdir(parents=True, exist_ok=True)
         margin = dict.fromkeys(("top", "bottom", "left", "right"), "18mm")
-        page.pdf(path=pdf, format="A4", margin=margin, outline=True, tagged=True)
+        foot = {"display_header_footer": True, "header_template": "<p>", "footer_template": NUMBER}
+        page.pdf(path=pdf, format="A4", margin=margin, outline=True, tagged=True, **foot)
         browser.close()
 
 

@@ -46,26 +46,38 @@ def links(reader) -> list:
     return found
 
 
-def test_every_chapter_has_a_bookmark(reader) -> None:
-    def titles(items):
-        for item in items:
-            yield from titles(item) if isinstance(item, list) else [item.title]
-
-    listed = list(titles(reader.outline))
+def test_every_chapter_has_a_bookmark_of_the_first_rank_to_the_page_that_it_opens(reader) -> None:
+    first_rank = [item for item in reader.outline if not isinstance(item, list)]
     for number in range(1, len(NOTEBOOKS) + 1):
-        assert [title for title in listed if title.startswith(f"{number}. ")], f"chapter {number}"
+        (mark,) = (item for item in first_rank if item.title.startswith(f"{number}. "))
+        page = reader.pages[reader.get_destination_page_number(mark)]
+        assert page.extract_text().lstrip().startswith(f"{number}. "), mark.title
 
 
 def test_links_of_the_pdf_lead_into_it_or_to_the_web(reader) -> None:
-    inside = [note for note in links(reader) if "/Dest" in note or "/D" in note.get("/A", {})]
+    marks = [note.get("/Dest") or note.get("/A", {}).get("/D") for note in links(reader)]
+    inside = [mark for mark in marks if mark]
+    assert len(inside) > 10 * len(NOTEBOOKS)
+    assert not [
+        mark for mark in inside if isinstance(mark, str) and mark not in reader_names(reader)
+    ]
     web = [note["/A"]["/URI"] for note in links(reader) if "/URI" in note.get("/A", {})]
-    assert len(inside) > 100
-    assert not [address for address in web if not address.startswith("http")]
+    assert not [address for address in web if not address.startswith("https://")]
+
+
+def reader_names(reader) -> set[str]:
+    return {name for own in reader.named_destinations for name in (own, own.removeprefix("/"))}
 
 
 def test_the_first_page_holds_the_title_and_widgets_their_figures(reader) -> None:
     assert "Batch Normalization, Measured" in reader.pages[0].extract_text()
     assert sum(len(page.images) for page in reader.pages) > len(NOTEBOOKS)
+
+
+def test_paper_shows_no_button_and_no_fold(reader) -> None:
+    text = "".join(page.extract_text() for page in reader.pages[: len(reader.pages) // 2])
+    assert "Show code cell" not in text
+    assert "Solution" in text
 
 
 def test_the_zip_holds_the_site_in_one_folder(tmp_path: Path) -> None:
