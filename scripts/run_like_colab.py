@@ -2,14 +2,16 @@
 
 Usage: python scripts/run_like_colab.py WHEEL [NOTEBOOK ...]      (default: every chapter)
 
-A virtual environment gets the versions of tests/colab_pins.txt. Torch, which is too large to be
-installed twice, is linked from this Python's packages. Each notebook lies in an empty folder
-beside the wheel; its own first cell has to install bnkit, and there is no network for it.
-A deprecation warning out of bnkit is an error.
+A virtual environment gets the versions of tests/colab_pins.txt. It is made by Colab's Python, if
+$COLAB_PYTHON names one or the path has one, and then holds Colab's torch too. Where either cannot
+be had, this Python's torch is linked into it. Each notebook lies in an empty folder beside the
+wheel; its own first cell has to install bnkit, and there is no network for it. A deprecation
+warning out of bnkit or out of a cell is an error.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -22,18 +24,32 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PINS = ROOT / "tests" / "colab_pins.txt"
+COLAB_PYTHON = "3.13"
 LINKED = {"torch", "torchvision", "tqdm"}  # from this Python, with what they need
 CELL_TIMEOUT = 300  # seconds
-STRICT = (
-    "import warnings\n"
-    "for kind in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):\n"
-    '    warnings.filterwarnings("error", category=kind, module=r"bnkit(\\.|$)")\n'
-)
+STARTUP = r"""
+import sys, warnings
+
+for kind in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+    warnings.filterwarnings("error", category=kind, module=r"(bnkit|__main__)(\.|$)")
+
+def refuse(event, arguments, loopback=("127.0.0.1", "::1", "localhost")):
+    if event == "socket.connect" and isinstance(address := arguments[1], tuple):
+        if address[0] not in loopback:
+            raise OSError(f"no network here: {address}")
+
+sys.addaudithook(refuse)
+"""
+VERSIONS = """
+import platform, sys
+from importlib.metadata import version
+print(f"python {platform.python_version()}", *(f"{n} {version(n)}" for n in sys.argv[1:]), sep=", ")
+"""
 
 
 def pins() -> list[Requirement]:
@@ -70,18 +86,48 @@ def link_packages(target: Path, names: set[str]) -> None:
                 (target / entry).symlink_to(source)
 
 
-def make_environment(folder: Path) -> Path:
-    """Make the virtual environment, and return its Python."""
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+def colab_python() -> str | None:
+    """Find a Python of Colab's version that runs."""
+    for name in (os.environ.get("COLAB_PYTHON"), f"python{COLAB_PYTHON}", sys.executable):
+        command = [name, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        with contextlib.suppress(OSError, TypeError):
+            done = subprocess.run(command, text=True, capture_output=True, check=False)
+            if done.stdout.strip() == COLAB_PYTHON:
+                return name
+    return None
+
+
+def make_venv(folder: Path, base: str, install: list[str]) -> Path:
+    """Make a virtual environment that holds these packages, and return its Python."""
+    subprocess.run([base, "-m", "venv", "--clear", folder / "venv"], check=True)
     python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    pinned = {pin.name for pin in pins()}
-    install = [str(pin) for pin in pins() if pin.name not in LINKED]
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, *install], check=True)
-    link_packages(folder / "linked", needed(LINKED) - (pinned - LINKED))
+    return python
+
+
+def make_linked_venv(folder: Path) -> Path:
+    """Make a virtual environment of this Python, with a link to this torch."""
+    install = [str(pin) for pin in pins() if pin.name not in LINKED]
+    python = make_venv(folder, sys.executable, install)
+    link_packages(folder / "linked", needed(LINKED) - ({pin.name for pin in pins()} - LINKED))
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = subprocess.run([python, "-c", where], check=True, text=True, capture_output=True)
     Path(site.stdout.strip(), "linked.pth").write_text(f"{folder / 'linked'}\n")
+    return python
+
+
+def make_environment(folder: Path) -> Path:
+    """Make the environment nearest to Colab's, say what it holds, and return its Python."""
+    os.environ.pop("PYTHONPATH", None)  # it could lead to bnkit
+    base, python = colab_python(), None
+    if base:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            python = make_venv(folder, base, [str(pin) for pin in pins()])
+    if not python:
+        print("Colab's Python or torch is not to be had here: taking this one's.", flush=True)
+        python = make_linked_venv(folder)
+    subprocess.run([python, "-c", VERSIONS, *(pin.name for pin in pins())], check=True)
     return python
 
 
@@ -89,7 +135,7 @@ def prepare_kernel(folder: Path, python: Path) -> None:
     """Describe the kernel, with warnings from bnkit as errors and no way to a network."""
     startup = folder / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
-    (startup / "00-strict.py").write_text(STRICT)
+    (startup / "00-strict.py").write_text(STARTUP)
     spec = folder / "jupyter" / "kernels" / "colab"
     spec.mkdir(parents=True)
     nowhere = "http://127.0.0.1:9"
@@ -103,35 +149,42 @@ def prepare_kernel(folder: Path, python: Path) -> None:
     os.environ["JUPYTER_PATH"] = str(folder / "jupyter")
 
 
+def execute(notebook: nbformat.NotebookNode, folder: str) -> str | None:
+    """Run all cells in a new kernel; return what went wrong and where, if anything."""
+    cells = ["none yet"]
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="colab",
+        resources={"metadata": {"path": folder}},
+        on_cell_start=lambda cell, cell_index: cells.append(f"{cell_index} ({cell.id})"),
+    )
+    try:
+        client.execute()
+    except (CellExecutionError, TimeoutError, DeadKernelError) as error:
+        return f"failed in cell {cells[-1]}\n{error}"
+    return None
+
+
 def run(path: Path, wheel: Path, python: Path) -> bool:
     """Run one notebook alone, and say how it went."""
     pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "uninstall", "--yes", "bnkit"], check=True, stderr=subprocess.DEVNULL)
-    notebook, start = nbformat.read(path, as_version=4), time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         shutil.copy(wheel, folder)
         shutil.copy(path, folder)
-        resources = {"metadata": {"path": folder}}
-        client = NotebookClient(
-            notebook, timeout=CELL_TIMEOUT, kernel_name="colab", resources=resources
-        )
-        try:
-            client.execute()
-        except CellExecutionError as error:
-            failed = max((c for c in notebook.cells if c.get("outputs")), key=_count).id
-            print(f"{path.name}: failed in cell {failed}\n{error}", file=sys.stderr, flush=True)
-            return False
-    print(f"{path.name}: passed in {time.perf_counter() - start:.0f} s", flush=True)
-    return True
-
-
-def _count(cell: nbformat.NotebookNode) -> int:
-    return cell.get("execution_count") or 0
+        failure = execute(nbformat.read(path, as_version=4), folder)
+    if failure:
+        print(f"{path.name}: {failure}", file=sys.stderr, flush=True)
+    else:
+        print(f"{path.name}: passed in {time.perf_counter() - start:.0f} s", flush=True)
+    return not failure
 
 
 def main(wheel: str, *names: str) -> int:
     paths = [Path(name) for name in names] or sorted((ROOT / "chapters").glob("[0-9]*.ipynb"))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         python = make_environment(Path(folder))
         prepare_kernel(Path(folder), python)
         return 0 if all([run(path, Path(wheel).resolve(), python) for path in paths]) else 1

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import nbformat
@@ -124,6 +126,56 @@ def test_bnkit_needs_nothing_that_colab_lacks_and_sets_no_upper_bound() -> None:
         assert requirement.name in colab, f"Colab does not have {requirement.name}"
         version = colab[requirement.name]
         assert not version or requirement.specifier.contains(version), requirement
+
+
+@pytest.fixture(scope="module")
+def like_colab(tmp_path_factory):
+    """The script that runs notebooks as Colab does, with a kernel of this Python."""
+    module, before = load_script("run_like_colab"), os.environ.get("JUPYTER_PATH")
+    module.prepare_kernel(tmp_path_factory.mktemp("colab"), Path(sys.executable))
+    yield module
+    os.environ.pop("JUPYTER_PATH") if before is None else os.environ.update(JUPYTER_PATH=before)
+
+
+WRONG = {
+    "division": "1 / 0",
+    "warning": "import warnings; warnings.warn('old', DeprecationWarning)",
+    "network": "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)",
+    "exit": "import os; os._exit(1)",
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_run_like_colab_names_the_cell_that_went_wrong(like_colab, tmp_path, name) -> None:
+    after = nbformat.v4.new_code_cell("1", id="after", execution_count=9)
+    after.outputs = [nbformat.v4.new_output("stream", text="of an earlier run")]
+    cells = [nbformat.v4.new_code_cell("1", id="before")]
+    cells += [nbformat.v4.new_code_cell(WRONG[name], id=name), after]
+    failure = like_colab.execute(nbformat.v4.new_notebook(cells=cells), str(tmp_path))
+    assert failure.startswith(f"failed in cell 1 ({name})")
+
+
+def test_a_kernel_like_colabs_starts_processes_that_import_bnkit(like_colab, tmp_path) -> None:
+    spawn = """
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+    from bnkit.training import set_seed
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        assert list(pool.map(set_seed, [1, 2])) == [None, None]
+    """
+    cells = [nbformat.v4.new_code_cell(textwrap.dedent(spawn), id="spawn")]
+    assert like_colab.execute(nbformat.v4.new_notebook(cells=cells), str(tmp_path)) is None
+
+
+def test_only_a_python_of_colabs_version_makes_its_environment(like_colab, monkeypatch) -> None:
+    monkeypatch.setenv("COLAB_PYTHON", sys.executable)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(
+        like_colab, "COLAB_PYTHON", f"{sys.version_info.major}.{sys.version_info.minor}"
+    )
+    assert like_colab.colab_python() == sys.executable
+    monkeypatch.setattr(like_colab, "COLAB_PYTHON", "2.7")
+    assert like_colab.colab_python() is None
 
 
 def test_the_release_tag_is_the_version_of_bnkit() -> None:
