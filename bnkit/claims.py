@@ -13,7 +13,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-__all__ = ["MARGIN", "MIME_TYPE", "VERDICTS", "Claim", "Difference", "claim", "paired_difference"]
+__all__ = [
+    "MARGIN",
+    "MIME_TYPE",
+    "VERDICTS",
+    "Claim",
+    "Difference",
+    "claim",
+    "paired_difference",
+    "verdict_of",
+]
 
 MIME_TYPE = "application/vnd.bnkit.claim+json"
 MARGIN = 3.0  # standard errors that "holds" asks for
@@ -92,6 +101,35 @@ def paired_difference(a: Sequence[float], b: Sequence[float]) -> Difference:
     return Difference(mean, math.sqrt(variance / len(d)), len(d))
 
 
+def verdict_of(evidence: Sequence[Difference]) -> str:
+    """The verdict that several differences make together.
+
+    ``holds`` if all of them reach +3 standard errors, ``holds partly`` if some do,
+    ``does not hold here`` if none does and at least one reaches -3, else ``undecided``.
+
+    Args:
+        evidence: differences signed so that positive speaks for the claim.
+
+    Returns:
+        A key of ``VERDICTS``.
+
+    Raises:
+        ValueError: if there is no difference to judge by.
+
+    Example:
+        >>> verdict_of([Difference(0.5, 0.1, 5), Difference(0.1, 0.1, 5)])
+        'holds partly'
+        >>> verdict_of([Difference(-0.5, 0.1, 5), Difference(0.1, 0.1, 5)])
+        'does not hold here'
+    """
+    if not evidence:
+        raise ValueError("expected at least one difference, received none")
+    each = [difference.verdict for difference in evidence]
+    if "holds" in each:
+        return "holds" if set(each) == {"holds"} else "holds partly"
+    return "does not hold here" if "does not hold here" in each else "undecided"
+
+
 @dataclass(frozen=True)
 class Claim:
     """One row of the ledger; displays itself as a callout.
@@ -134,7 +172,9 @@ def claim(
     Args:
         id: a slug such as ``"permits-higher-learning-rates"``, unique in the book.
         statement: the claim as people make it, one sentence.
-        verdict: ``"holds"``, ``"holds partly"``, ``"does not hold here"`` or ``"undecided"``.
+        verdict: ``"holds"``, ``"holds partly"``, ``"does not hold here"`` or ``"undecided"``. Write
+            it out where the text builds on it, so that the chapter fails when it changes; take
+            :func:`verdict_of` where margins are near three and the text fits either outcome.
         measured: one sentence with the number and its spread, formatted from the run.
         source: the citation, ``"Authors, [year](https://…)"``.
         seeds: number of seeds behind the number; 0 where nothing is random.
@@ -147,9 +187,7 @@ def claim(
 
     Raises:
         ValueError: for an unknown verdict, a malformed id or source, or fewer than 3 seeds.
-        AssertionError: if a piece of evidence lacks the margin that the verdict needs:
-            ``holds`` asks every difference for +3 standard errors; ``holds partly`` at least one
-            of them; ``does not hold here`` that none reaches it.
+        AssertionError: if there is evidence and the verdict is not what :func:`verdict_of` says.
 
     Example:
         >>> gap = paired_difference([0.95, 0.96, 0.97], [0.90, 0.92, 0.91])
@@ -162,7 +200,7 @@ def claim(
     _check_words(id, verdict, source)
     if 0 < seeds < 3:
         raise ValueError(f"claim {id!r}: expected 0 or at least 3 seeds, received {seeds}")
-    _check_margin(id, verdict, [d.margin for d in evidence])
+    _check_margin(id, verdict, evidence)
     return Claim(id, statement, verdict, measured, source, seeds, list(evidence))
 
 
@@ -175,19 +213,12 @@ def _check_words(id: str, verdict: str, source: str) -> None:
         raise ValueError(f"claim {id!r}: expected 'Authors, [year](link)', received {source!r}")
 
 
-def _check_margin(id: str, verdict: str, margins: list[float]) -> None:
-    strong = [m >= MARGIN for m in margins]
-    fits = {
-        "holds": all(strong),
-        "holds partly": not margins or any(strong),
-        "does not hold here": not any(strong),
-        "undecided": not margins or not all(strong),
-    }[verdict]
-    if not fits:
-        shown = ", ".join(f"{m:.1f}" for m in margins)
+def _check_margin(id: str, verdict: str, evidence: Sequence[Difference]) -> None:
+    if evidence and verdict != verdict_of(evidence):
+        shown = ", ".join(f"{d.margin:.1f}" for d in evidence)
         raise AssertionError(
-            f"claim {id!r}: verdict {verdict!r} does not fit its evidence, "
-            f"margins of {shown} standard errors (3 speak for the claim)"
+            f"claim {id!r}: verdict {verdict!r} does not fit its evidence, margins of {shown} "
+            f"standard errors (3 speak for the claim), which say {verdict_of(evidence)!r}"
         )
 
 

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from bnkit.claims import MIME_TYPE, Difference, claim, paired_difference
+from bnkit.claims import MIME_TYPE, VERDICTS, Difference, claim, paired_difference, verdict_of
 
 SOURCE = "Ioffe and Szegedy, [2015](https://arxiv.org/abs/1502.03167)"
 STRONG = Difference(0.05, 0.01, 3)
 WEAK = Difference(0.02, 0.01, 3)
+AGAINST = Difference(-0.05, 0.01, 3)
 
 
 def make(verdict, evidence=(), **changes):
@@ -45,32 +46,29 @@ def test_the_verdict_of_a_difference_asks_for_three_standard_errors(difference, 
     assert difference.verdict == verdict
 
 
-@pytest.mark.parametrize(
-    ("verdict", "evidence"),
-    [
-        ("holds", [WEAK]),
-        ("holds", [STRONG, WEAK]),
-        ("holds partly", [WEAK]),
-        ("does not hold here", [STRONG]),
-        ("undecided", [STRONG]),
-    ],
-)
-def test_a_verdict_without_its_margin_is_an_error(verdict, evidence):
-    with pytest.raises(AssertionError, match="does not fit its evidence"):
-        make(verdict, evidence)
+RULE = [
+    ([STRONG], "holds"),
+    ([STRONG, STRONG], "holds"),
+    ([STRONG, WEAK], "holds partly"),
+    ([STRONG, AGAINST], "holds partly"),
+    ([AGAINST, WEAK], "does not hold here"),
+    ([WEAK], "undecided"),
+]
 
 
-@pytest.mark.parametrize(
-    ("verdict", "evidence"),
-    [
-        ("holds", [STRONG]),
-        ("holds partly", [STRONG, WEAK]),
-        ("does not hold here", [WEAK]),
-        ("undecided", [STRONG, WEAK]),
-    ],
-)
-def test_a_verdict_with_its_margin_is_accepted(verdict, evidence):
+@pytest.mark.parametrize(("evidence", "verdict"), RULE)
+def test_a_verdict_is_accepted_where_its_evidence_says_it_and_nowhere_else(evidence, verdict):
+    assert verdict_of(evidence) == verdict
     assert make(verdict, evidence).verdict == verdict
+    for other in set(VERDICTS) - {verdict}:
+        with pytest.raises(AssertionError, match=f"does not fit its evidence.*say '{verdict}'"):
+            make(other, evidence)
+
+
+def test_without_evidence_a_claim_takes_any_verdict_but_none_is_made_for_it():
+    assert make("holds partly").verdict == "holds partly"
+    with pytest.raises(ValueError, match="at least one difference"):
+        verdict_of([])
 
 
 @pytest.mark.parametrize(
