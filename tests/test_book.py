@@ -6,6 +6,7 @@ The wide window asks a local server, the narrow one reads the files from the dis
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -236,6 +237,17 @@ def test_reader_can_choose_the_colour_mode(desktop: Page, address: str) -> None:
         seen.add((html.get_attribute("data-mode"), html.get_attribute("data-theme")))
     assert {mode for mode, _ in seen} == {"auto", "light", "dark"}
     assert ("dark", "dark") in seen
+
+
+@in_chromium
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_the_sheet_of_equations_prints_on_one_page(desktop: Page, address: str, paper: str) -> None:
+    pypdf = pytest.importorskip("pypdf")
+    open_page(desktop, f"{address}/chapters/equations_sheet.html")
+    (sheet,) = pypdf.PdfReader(io.BytesIO(desktop.pdf(format=paper))).pages
+    words = sheet.extract_text()
+    assert "The equations on one page" in words
+    assert "copy.deepcopy" in words
 
 
 # ---- what answers without a kernel
