@@ -15,7 +15,9 @@ from bnkit.relative_layers import AffineModule, GroupNorm, LayerNorm, RMSNorm
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "LayerNorm", "RMSNorm"]
 
 
-class _BatchNorm(AffineModule):
+class BatchNorm(AffineModule):
+    """What the batch normalizations below, and the synchronized one, have in common."""
+
     _version = 2  # PyTorch's: since version 2 the state holds num_batches_tracked
     _dims: tuple[int, ...]
 
@@ -111,7 +113,7 @@ class _BatchNorm(AffineModule):
         )
 
 
-class BatchNorm1d(_BatchNorm):
+class BatchNorm1d(BatchNorm):
     r"""Batch normalization of (N, C) or (N, C, L), a drop-in for `torch.nn.BatchNorm1d`.
 
     Training normalizes with the batch's statistics and moves the running ones; evaluation
@@ -145,7 +147,7 @@ class BatchNorm1d(_BatchNorm):
     _dims = (2, 3)
 
 
-class BatchNorm2d(_BatchNorm):
+class BatchNorm2d(BatchNorm):
     """Batch normalization of images (N, C, H, W), a drop-in for `torch.nn.BatchNorm2d`.
 
     Statistics are taken over N, H and W. Arguments and errors as :class:`BatchNorm1d`.
@@ -160,7 +162,7 @@ class BatchNorm2d(_BatchNorm):
     _dims = (4,)
 
 
-class BatchNorm3d(_BatchNorm):
+class BatchNorm3d(BatchNorm):
     """Batch normalization of volumes (N, C, D, H, W), a drop-in for `torch.nn.BatchNorm3d`.
 
     Statistics are taken over N, D, H and W. Arguments and errors as :class:`BatchNorm1d`.

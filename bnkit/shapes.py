@@ -50,14 +50,17 @@ def cast(x, dtype):
     return x if x.dtype == dtype else x.to(dtype)
 
 
-def check_batch_norm(input, running_mean, running_var, weight, bias, training, eps):
-    """Refuse what PyTorch refuses, telling the shape received and what was expected."""
+def check_batch_norm(input, running_mean, running_var, weight, bias, training, eps, alone=True):
+    """Refuse what PyTorch refuses, telling the shape received and what was expected.
+
+    `alone` is False where other processes hold further values of each channel.
+    """
     shape = tuple(input.shape)
     if not input.is_floating_point():
         raise NotImplementedError(f"expected a floating point input, got {input.dtype} {shape}")
     if len(shape) < 2:
         raise RuntimeError(f"expected input of shape (N, C, *), got {shape}")
-    if training and input.numel() == shape[1]:
+    if training and alone and input.numel() == shape[1]:
         raise ValueError(f"expected more than 1 value per channel in training, got {shape}")
     if eps < 0 or (training and eps == 0):
         raise ValueError(f"expected eps > 0 in training, >= 0 otherwise, got eps={eps}")
