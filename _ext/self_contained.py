@@ -5,6 +5,8 @@
 - The theme draws its icons with a FontAwesome script of 540 KB (gzipped). The dozen icons that the
   pages really use are masks in _static/icons.css; the script and its fonts are dropped.
 - Source maps are dropped.
+- A notebook links to a page that is no notebook by its address on the published site, since nothing
+  else works in Colab. In the book itself such a link leads to the page beside it.
 """
 
 from __future__ import annotations
@@ -14,14 +16,17 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.util import logging
 
 MATHJAX_PACKAGE = "sphinx-mathjax-offline"  # the module's name has hyphens too
 MATHJAX_SCRIPT = "tex-chtml-full.js"  # tex-chtml.js stops at \boldsymbol
 MATHJAX_FONTS = "output/chtml/fonts/woff-v2"
 FONTAWESOME = re.compile(r"<(script|link)\b[^>]*fontawesome[^>]*>(</script>)?\s*", re.IGNORECASE)
 FONT_FACE = re.compile(r"@font-face\s*\{[^}]*fontawesome[^}]*\}", re.IGNORECASE)
+GITHUB = re.compile(r"https://github\.com/([\w-]+)/([\w.-]+)")
 # Set before the page is drawn, else a reader in dark mode sees a white flash.
 EARLY_THEME = """
 (() => {
@@ -62,6 +67,31 @@ def drop_fontawesome(site: Path) -> None:
     shutil.rmtree(site / "_static" / "vendor" / "fontawesome", ignore_errors=True)
 
 
+def published_site(repository: str) -> str:
+    """Where GitHub Pages puts the book of a repository."""
+    owner, name = GITHUB.fullmatch(repository).groups()
+    host = f"{owner.lower()}.github.io"
+    return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
+
+def stay_here(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Let links to the published site lead to the same page of this one."""
+    site = published_site(app.config.html_theme_options["repository_url"])
+    for link in doctree.findall(nodes.reference):
+        address = link.get("refuri", "")
+        if not address.startswith(site):
+            continue
+        page, _, place = address.removeprefix(site).partition("#")
+        target = page.removesuffix(".html")
+        if target not in app.env.found_docs:
+            text = "the book has no page %s"
+            logging.getLogger(__name__).warning(text, page, location=docname)
+            continue
+        link["refuri"] = app.builder.get_relative_uri(docname, target) + (place and f"#{place}")
+        link["internal"] = True
+        link["classes"] = ["internal"]
+
+
 def finish(app: Sphinx, error: Exception | None) -> None:
     """Trim what the theme has copied, and add MathJax."""
     if error or app.builder.format != "html":
@@ -77,5 +107,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.config.mathjax_path = f"mathjax/{MATHJAX_SCRIPT}"
     app.set_html_assets_policy("always")
     app.add_js_file(None, body=EARLY_THEME, priority=1)
+    app.connect("doctree-resolved", stay_here)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,7 +3,9 @@
 Usage: python scripts/set_repository.py [OWNER/NAME] [BRANCH]
 
 Without arguments the address of _config.yml is carried into the other files, and every notebook
-gets its head: the badges, and the cell that installs bnkit where it is absent.
+gets its head: the badges, and the cell that installs bnkit where it is absent. A link in a notebook
+to a page that is no notebook, ``[...](notation.md)``, becomes the page's address on the published
+site: Colab opens nothing else.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).parents[1]
 HOST = "https://github.com/"
+TITLE = "Batch Normalization, Measured"
+PAGE_LINK = re.compile(
+    r"\]\((?:https://[\w.-]+\.github\.io/(?:[\w.-]+/)?chapters/)?([\w-]+)\.(?:html|md)"
+)
 HEAD = ("badges", "setup")  # ids of the cells that open each notebook
 FOLLOWERS = ("README.md", "CONTRIBUTING.md", "CITATION.cff", "pyproject.toml")
 SETUP = """\
@@ -46,15 +52,34 @@ class Repository:
     def url(self) -> str:
         return HOST + self.name
 
+    @property
+    def site(self) -> str:
+        """Where GitHub Pages publishes the book."""
+        owner, name = self.name.split("/")
+        host = f"{owner.lower()}.github.io"
+        return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
     def badges(self, page: str) -> str:
-        """Links that open a notebook in Colab and on Kaggle, as Markdown."""
+        """Links that open a notebook in Colab and on Kaggle, and one to the book, as Markdown."""
         path = f"{self.name}/blob/{self.branch}/{page}"
         colab, kaggle = "https://colab.research.google.com", "https://kaggle.com"
         return (
             f"[![Open in Colab]({colab}/assets/colab-badge.svg)]({colab}/github/{path}) "
             f"[![Open in Kaggle]({kaggle}/static/images/open-in-kaggle.svg)]"
-            f"({kaggle}/kernels/welcome?src={HOST}{path})"
+            f"({kaggle}/kernels/welcome?src={HOST}{path})\n\n"
+            f"A chapter of [{TITLE}]({self.url}). Links to other chapters work where Colab opened "
+            "it by the badge and where the chapters lie side by side. In a copy on your Drive they "
+            "lead nowhere."
         )
+
+    def linked(self, text: str) -> str:
+        """Lead the links to pages that are no notebooks to the published site."""
+
+        def lead(link: re.Match[str]) -> str:
+            is_page = (ROOT / "chapters" / f"{link[1]}.md").exists()
+            return f"]({self.site}chapters/{link[1]}.html" if is_page else link[0]
+
+        return PAGE_LINK.sub(lead, text)
 
     def archive(self, version: str) -> str:
         """Address of the source at the release of that version."""
@@ -97,6 +122,9 @@ def write_head(path: Path, repository: Repository) -> None:
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = count
+    for cell in body:
+        if cell.cell_type == "markdown":
+            cell.source = repository.linked(cell.source)
     notebook.cells = [*head(path, repository), *body]
     nbformat.write(notebook, path)
 

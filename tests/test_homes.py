@@ -23,11 +23,12 @@ else:
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "chapters").glob("[0-9]*.ipynb"))
+SITE = (ROOT / os.environ.get("BOOK_SITE", "_build/html")).resolve()
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-def load_script(name: str):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+def load_script(name: str, folder: str = "scripts"):
+    spec = importlib.util.spec_from_file_location(name, ROOT / folder / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -68,6 +69,52 @@ def test_every_notebook_opens_with_the_badges_and_the_set_up_of_this_repository(
     assert all(cell.metadata.tags == ["remove-cell"] for cell in cells)
 
 
+@notebooks
+def test_a_link_to_a_page_that_is_no_notebook_leads_to_the_published_site(path: Path) -> None:
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.id != "badges"]
+    own = script.configured()
+    for cell in (cell for cell in cells if cell.cell_type == "markdown"):
+        advice = f"{cell.id}: Colab opens no such page; run `make set-repository`"
+        assert cell.source == own.linked(cell.source), advice
+
+
+@pytest.mark.parametrize(
+    ("name", "site"),
+    [
+        ("Jane/bn", "https://jane.github.io/bn/"),
+        ("Jane/jane.github.io", "https://jane.github.io/"),
+    ],
+)
+def test_book_and_notebooks_agree_on_where_the_site_is(name: str, site: str) -> None:
+    book = load_script("self_contained", "_ext")
+    assert script.Repository(name, "main").site == book.published_site(script.HOST + name) == site
+
+
+def test_the_buttons_of_every_page_lead_to_this_repository() -> None:
+    if not (SITE / "index.html").exists():
+        pytest.skip("the book is not built: run `make book` first")
+    own = script.configured()
+    place = f"{own.name}/%s/{own.branch}"
+    for path in NOTEBOOKS:
+        page = (SITE / "chapters" / f"{path.stem}.html").read_text(encoding="utf-8")
+        file = path.relative_to(ROOT).as_posix()
+        assert f'href="https://github.com/{place % "edit"}/{file}"' in page, path.stem
+        assert f'href="https://colab.research.google.com/github/{place % "blob"}/{file}"' in page
+        binder = f"https://mybinder.org/v2/gh/{own.name}/{own.branch}?urlpath=lab/tree/{file}"
+        assert f'href="{binder}"' in page
+        assert f'href="{own.url}/issues/new?' in page
+        assert own.site not in page, "a link to the published site did not stay in the book"
+
+
+def test_only_pages_of_this_book_are_led_to_its_site() -> None:
+    own = script.configured()
+    site = f"{own.site}chapters/notation.html"
+    assert own.linked("[a](notation.md#two-variances)") == f"[a]({site}#two-variances)"
+    assert own.linked("[a](https://old.github.io/b/chapters/notation.html)") == f"[a]({site})"
+    for foreign in ("[a](02_equations.ipynb)", "[a](https://d2l.github.io/x/chapters/cnn.html)"):
+        assert own.linked(foreign) == foreign
+
+
 def test_no_file_names_another_repository() -> None:
     owner, name = script.configured().name.split("/")
     links = re.compile(
@@ -79,7 +126,8 @@ def test_no_file_names_another_repository() -> None:
 
 
 def test_a_new_address_reaches_every_file_and_comes_back(tmp_path: Path, monkeypatch) -> None:
-    names = ["_config.yml", *script.FOLLOWERS, "chapters/01_why_normalize.ipynb"]
+    names = ["_config.yml", *script.FOLLOWERS, "chapters/notation.md", "chapters/api.md"]
+    names += ["chapters/01_why_normalize.ipynb"]
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
@@ -89,6 +137,8 @@ def test_a_new_address_reaches_every_file_and_comes_back(tmp_path: Path, monkeyp
     assert script.configured() == script.Repository("jane/bn", "trunk")
     assert not [n for n in names if old.name in (tmp_path / n).read_text(encoding="utf-8")]
     assert "jane/bn/blob/trunk/chapters" in (tmp_path / names[-1]).read_text(encoding="utf-8")
+    page = (tmp_path / names[-1]).read_text(encoding="utf-8")
+    assert "https://jane.github.io/bn/chapters/notation.html" in page
     script.main([old.name, old.branch])
     for name in names:
         assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes(), name
