@@ -22,7 +22,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-__all__ = ["Html", "digest", "picture", "png", "prose", "script", "widget"]
+__all__ = ["Html", "digest", "picture", "png", "prose", "script", "style", "widget"]
 
 
 # JupyterLab's shortcuts look at the focused element itself for the attribute that holds them back.
@@ -83,7 +83,8 @@ def _static(name: str) -> str:
     return (files("bnkit") / "static" / name).read_text(encoding="utf-8")
 
 
-def _style() -> str:
+def style() -> str:
+    """The style element that all widgets share."""
     rules = re.sub(r"/\*.*?\*/", "", _static("widgets.css"), flags=re.DOTALL)
     rules = re.sub(r"\s+", " ", rules).strip()
     return f"<style>{rules}</style>"
@@ -118,7 +119,7 @@ def widget(tag: str, kind: str, key: str, parts: Sequence[str], text: str) -> Ht
     Returns:
         The output.
     """
-    body = "\n".join(part for part in (_style(), *parts, _colab_maths(parts)) if part)
+    body = "\n".join(part for part in (style(), *parts, _colab_maths(parts)) if part)
     attributes = f'class="bnkit bnkit-{kind}" data-bnkit="{key}"'
     return Html(f"<{tag} {attributes}>\n{body}\n</{tag}>", text)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
 import pytest
+
+from bnkit.checks.tasks import TASKS, of_chapter
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
@@ -72,10 +74,43 @@ def test_ends_with_key_points_and_exercises_whose_solutions_are_folded(path: Pat
     text = "\n\n".join(markdown(path))
     headings = re.findall(r"^## (.+)$", FENCED.sub("", text), re.MULTILINE)
     assert headings[-2:] == ["Key points", "Exercises"]
-    points, exercises = text.split("\n## Key points")[1].split("\n## Exercises")
+    points = text.split("\n## Key points")[1].split("\n## Exercises")[0]
     assert 3 <= len(re.findall(r"^(?:[-*]|\d+\.) ", points, re.MULTILINE)) <= 5
-    solutions = re.findall(r"<details>\s*<summary>.*?</summary>.*?</details>", exercises, re.DOTALL)
-    assert 2 <= len(solutions) <= 4
+
+
+def exercise_text(path: Path) -> str:
+    """All below the heading "Exercises": Markdown, and code between fences."""
+    texts = [
+        cell.source if cell.cell_type == "markdown" else f"~~~~\n{cell.source}\n~~~~"
+        for cell in read(path).cells
+    ]
+    return "\n\n".join(texts).split("\n## Exercises\n")[1]
+
+
+@notebooks
+def test_2_to_4_exercises_each_have_a_card_or_a_folded_solution(path: Path) -> None:
+    parts = re.split(r"^\*\*(\d+)\. ", exercise_text(path), flags=re.MULTILINE)[1:]
+    numbers, texts = [int(n) for n in parts[::2]], parts[1::2]
+    assert numbers in ([1, 2], [1, 2, 3], [1, 2, 3, 4])
+    solved = re.compile(
+        r"<details>\s*<summary>Solution</summary>.*?</details>|^exercise\(", re.S | re.M
+    )
+    for number, text in zip(numbers, texts, strict=True):
+        assert len(solved.findall(text)) == 1, f"exercise {number}: one solution or one card"
+
+
+@notebooks
+def test_shows_each_of_its_exercises_that_can_be_checked_below_its_stub(path: Path) -> None:
+    cells = read(path).cells
+    shown = []
+    for before, cell in pairwise(cells):
+        if cell.cell_type == "code" and cell.source.startswith("exercise("):
+            name, answer = re.fullmatch(r'exercise\("(\w+)", (\w+)\)', cell.source).groups()
+            assert before.source.endswith(TASKS[name].stub)
+            assert answer == TASKS[name].answer
+            shown.append(name)
+    assert shown == [task.name for task in of_chapter(path.stem, in_book=True)]
+    assert cells[-1].source == f'progress("{path.stem}")'
 
 
 @notebooks
@@ -88,7 +123,10 @@ def test_is_neither_a_note_nor_a_treatise(path: Path) -> None:
 def test_code_cells_are_short(path: Path) -> None:
     lengths = {cell.id: code_lines(cell) for cell in code_cells(path)}
     assert not {name: n for name, n in lengths.items() if n > MAX_CELL_LINES}
-    assert sum(lengths.values()) <= MAX_CHAPTER_LINES
+    for_the_reader = [
+        n for name, n in lengths.items() if name.startswith(("exercise-", "progress"))
+    ]
+    assert sum(lengths.values()) - sum(for_the_reader) <= MAX_CHAPTER_LINES
 
 
 @notebooks

@@ -71,9 +71,9 @@ def forward(bn, conv):
     a = bn.weight / torch.sqrt(bn.running_var + bn.eps)
     c = bn.bias - a * bn.running_mean
     folded = copy.deepcopy(conv)
-    folded.bias += nn.functional.conv2d(c.view(1, -1, 1, 1).expand(-1, -1, 2, 2), conv.weight)[
-        0, :, 0, 0
-    ]
+    spread = c.view(1, -1, 1, 1).expand(-1, -1, 2, 2)
+    shift = nn.functional.conv2d(spread, conv.weight, conv.bias)
+    folded.bias = nn.Parameter(shift.flatten())
     folded.weight *= a[:, None, None]
     return folded
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from bnkit.checks import (
     backward,
+    blocks,
+    clinic,
     evaluating,
     folding,
     forward,
     layer,
     merging,
+    preprocessing,
     relatives,
     running,
+    scaling,
     stopping,
     whitening,
 )
@@ -29,6 +33,10 @@ FAMILIES = (
     evaluating,
     relatives,
     whitening,
+    preprocessing,
+    scaling,
+    blocks,
+    clinic,
 )
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise for family in FAMILIES for exercise in family.EXERCISES

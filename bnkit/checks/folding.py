@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from bnkit import functional as F
 from bnkit.checks.exercise import Exercise, examine
-from bnkit.checks.folding_mistakes import FOLD, FOLD_FORWARD, folded_forward
+from bnkit.checks.folding_mistakes import FOLD, FOLD_FORWARD
 from bnkit.checks.observation import Facets, Probe, as_seen
 from bnkit.checks.result import CheckResult
 from bnkit.checks.runner import LIMIT
+from bnkit.checks.solutions import practice
 
 __all__ = ["EXERCISES", "check_fold", "check_fold_forward"]
 
@@ -100,20 +101,21 @@ def check_fold(fn: Callable, *, limit: float = LIMIT) -> CheckResult:
     return examine(_FOLD, fn, limit)
 
 
-def _folds_forward(channels: int, outputs: int) -> Probe:
-    layer, x = _pair("Conv", channels, outputs)
+def _folds_forward(channels: int, outputs: int, bias: bool = True) -> Probe:
+    layer, x = _pair("Conv", channels, outputs, bias)
 
     def run(fold: Callable) -> Facets:
-        conv = _pair("Conv", channels, outputs)[0]
+        conv = _pair("Conv", channels, outputs, bias)[0]
         return {"output of the folded layer": as_seen(fold(_bn("Conv", channels), conv)(x))}
 
-    return Probe({"bn": str(_bn("Conv", channels)), "conv": str(layer), "x": x}, run)
+    shown = {"bn": str(_bn("Conv", channels)), "conv": str(layer), "x": x}
+    return Probe(shown, run, essential=bias)
 
 
 _FOLD_FORWARD = Exercise(
     "fold_forward",
-    folded_forward,
-    [_folds_forward(2, 2), _folds_forward(2, 3)],
+    practice.fold_before,
+    [_folds_forward(2, 2), _folds_forward(2, 3), _folds_forward(2, 2, bias=False)],
     FOLD_FORWARD,
     "15_inference.ipynb#When folding is wrong",
 )
@@ -124,7 +126,7 @@ def check_fold_forward(fn: Callable, *, limit: float = LIMIT) -> CheckResult:
 
     Args:
         fn: ``fn(bn, conv) -> folded`` with a BatchNorm2d in evaluation mode and a Conv2d without
-            padding; `folded` is a convolution that does the work of both.
+            padding, with a bias or without; `folded` is a convolution that does the work of both.
         limit: Seconds that it may take.
 
     Returns:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bnkit.checks.exercise import Mistake
 
-__all__ = ["FOLD", "FOLD_FORWARD", "folded_forward"]
+__all__ = ["FOLD", "FOLD_FORWARD"]
 
 FUNCTION = "15_inference.ipynb#The equation, and the function"
 BY_HAND = "15_inference.ipynb#Two units by hand"
@@ -131,11 +131,11 @@ FOLD = [
 
 
 def _no_shift(conv: nn.Module, c: Tensor) -> Tensor:
-    return conv.bias
+    return _bias(conv)
 
 
 def _through(conv: nn.Module, c: Tensor) -> Tensor:
-    return conv.bias + (conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3))
+    return _bias(conv) + (conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3))
 
 
 def _onto(
@@ -145,13 +145,15 @@ def _onto(
     def fold_forward(bn: nn.Module, conv: nn.Module) -> nn.Module:
         a, folded = factor(bn), copy.deepcopy(conv)
         folded.weight.copy_(conv.weight * a.view(axis))
-        folded.bias.copy_(shift(conv, bn.bias - a * bn.running_mean))
+        folded.bias = nn.Parameter(shift(conv, bn.bias - a * bn.running_mean))
         return folded
 
     return fold_forward
 
 
-folded_forward = _onto((1, -1, 1, 1))
+def _needs_bias_forward(bn, conv):
+    return _onto((1, -1, 1, 1), lambda conv, c: _through(conv, c) + 0 * conv.bias)(bn, conv)
+
 
 FOLD_FORWARD = [
     Mistake(
@@ -165,18 +167,23 @@ FOLD_FORWARD = [
     ),
     Mistake(
         "shift not passed through the filter", "fold_forward",
-        _onto((1, -1, 1, 1), lambda conv, c: conv.bias + c),
+        _onto((1, -1, 1, 1), lambda conv, c: _bias(conv) + c),
         "The shift c enters the convolution as if it were an image of one color. What comes out?",
         WRONG,
     ),
     Mistake(
         "shift of one pixel only", "fold_forward",
-        _onto((1, -1, 1, 1), lambda c, s: c.bias + (c.weight.mean((2, 3)) * s).sum(1)),
+        _onto((1, -1, 1, 1), lambda c, s: _bias(c) + (c.weight.mean((2, 3)) * s).sum(1)),
         "The filter covers several pixels, and each of them holds the shift. Sum or mean?", WRONG,
     ),
     Mistake(
         "epsilon missing", "fold_forward",
         _onto((1, -1, 1, 1), factor=lambda bn: bn.weight / torch.sqrt(bn.running_var)),
         "Which two terms stand under the root?", FUNCTION,
+    ),
+    Mistake(
+        "convolutions without bias not handled", "fold_forward", _needs_bias_forward,
+        "Convolutions next to batch normalization are often made with bias=False. What is b then?",
+        EXERCISES,
     ),
 ]  # fmt: skip
