@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from chromium import chromium, opened, standalone
 
+from bnkit.page import prose
 from bnkit.questions import QUESTIONS, check_yourself
 
 ROOT = Path(__file__).parents[1]
@@ -111,6 +113,17 @@ def test_one_output_holds_a_chapters_cards_and_its_text_the_questions():
     assert len(cards) == 1
     assert output.source.count('class="bnkit bnkit-quiz"') == len(QUESTIONS["02_equations"])
     assert all(question.text in repr(output) for question in QUESTIONS["02_equations"])
+
+
+@pytest.mark.parametrize("chapter", [name for names in parts().values() for name in names])
+def test_a_chapter_closes_with_its_questions_as_they_stand_in_the_package(chapter):
+    notebook = nbformat.read(ROOT / "chapters" / f"{chapter}.ipynb", as_version=4)
+    cells = [cell for cell in notebook.cells if "check_yourself(" in cell.source]
+    assert len(cells) == 1, "put check_yourself between the key points and the exercises"
+    (output,) = cells[0].outputs
+    assert output.data["text/plain"] == repr(check_yourself(chapter))
+    reasons = [text for question in QUESTIONS[chapter] for text in texts(question)]
+    assert not [text for text in reasons if prose(text) not in output.data["text/html"]]
 
 
 def test_an_unknown_chapter_is_told_the_known_ones():

@@ -60,7 +60,7 @@ QUESTIONS = {
     "16_capstone": [
         Question(
             "A served network (made up) has 12 % in eval mode, 90 % with batch statistics, and 91 "
-            "% after its statistics are recomputed. Which of these can not be the cause?",
+            "% after its statistics are recomputed. Which of these cannot be the cause?",
             [
                 choice(
                     "The running statistics were plain attributes and never saved.",

@@ -62,6 +62,7 @@ QUESTIONS = {
                 20: r"\( 1 / (4 + 1) \) is for normalization inside the branch, before the "
                 "addition.",
                 12.5: "That is after three blocks.",
+                0.0625: "That is the share. The question asks for a percentage.",
                 50: "That is after one block. Every further one halves again.",
             },
         ),
