@@ -8,9 +8,12 @@ Example:
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 from dataclasses import dataclass, field
+
+from bnkit.storage import write_whole
 
 __all__ = ["History"]
 
@@ -63,12 +66,16 @@ class History:
         """Write a table of ``epoch, train_loss, val_loss, val_accuracy``.
 
         Args:
-            path: The file, replaced if it exists.
+            path: The file, replaced if it exists, whole or not at all.
+
+        Raises:
+            OSError: It cannot be written.
         """
         val = [self.val_loss, self.val_accuracy] if self.val_loss else []
         names = ["epoch", "train_loss", "val_loss", "val_accuracy"][: 2 + len(val)]
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(names)
-            epochs = range(1, len(self.train_loss) + 1)
-            writer.writerows(zip(epochs, self.train_loss, *val, strict=True))
+        table = io.StringIO(newline="")
+        writer = csv.writer(table)
+        writer.writerow(names)
+        epochs = range(1, len(self.train_loss) + 1)
+        writer.writerows(zip(epochs, self.train_loss, *val, strict=True))
+        write_whole(path, table.getvalue().encode())

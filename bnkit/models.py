@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from pathlib import Path
 
-import torch
 from torch import Tensor, nn
+
+from bnkit.storage import load_tensors, save_tensors
 
 __all__ = ["MLP", "BatchNormNet", "load_weights", "make_norm", "save_weights"]
 
@@ -77,6 +77,7 @@ class BatchNormNet(nn.Module):
         ValueError: ``norm`` is unknown, or an input has another number of features.
 
     Example:
+        >>> import torch
         >>> BatchNormNet()(torch.zeros(64, 28, 28)).shape
         torch.Size([64, 10])
     """
@@ -169,20 +170,17 @@ def save_weights(model: nn.Module, path: str | os.PathLike) -> None:
         model: The model.
         path: The file, replaced if it exists. It is written beside its place and then renamed.
 
+    Raises:
+        OSError: A full disk or a read-only folder; the previous file is kept.
+
     Example:
         >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp(), "net.pt")
+        >>> path = tempfile.mkdtemp() + "/net.pt"
         >>> save_weights(MLP([2, 1]), path)
         >>> load_weights(MLP([2, 1]), path)[0].weight.shape
         torch.Size([1, 2])
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        torch.save(model.state_dict(), temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    save_tensors(model.state_dict(), path)
 
 
 def load_weights(model: nn.Module, path: str | os.PathLike) -> nn.Module:
@@ -195,15 +193,18 @@ def load_weights(model: nn.Module, path: str | os.PathLike) -> nn.Module:
     Returns:
         The model.
 
+    Raises:
+        ValueError: The file holds anything but tensors and plain values; nothing in it is run.
+
     Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp(), "net.pt")
+        >>> import tempfile, torch
+        >>> path = tempfile.mkdtemp() + "/net.pt"
         >>> net = BatchNormNet()
         >>> save_weights(net, path)
         >>> torch.equal(load_weights(BatchNormNet(), path).fc1.weight, net.fc1.weight)
         True
     """
-    model.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+    model.load_state_dict(load_tensors(path))
     return model
 
 

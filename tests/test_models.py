@@ -134,27 +134,12 @@ def test_saved_weights_come_back_as_plain_tensors(tmp_path):
     assert all(loaded[k].equal(v) for k, v in net.state_dict().items())
 
 
-def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
-    path = tmp_path / "net.pt"
-    save_weights(MLP([2, 1]), path)
-    before = path.read_bytes()
-
-    def half(state, file):
-        file.write_bytes(b"half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(OSError, match="disk full"):
-        save_weights(MLP([2, 1]), path)
-    assert path.read_bytes() == before and os.listdir(tmp_path) == ["net.pt"]
-
-
 def test_loading_runs_no_code(tmp_path):
     class Evil:
         def __reduce__(self):
             return (os.mkdir, (str(tmp_path / "ran"),))
 
     torch.save({"0.weight": Evil()}, tmp_path / "evil.pt")
-    with pytest.raises(Exception, match=r"[Ww]eights.only"):
+    with pytest.raises(ValueError, match="weights_only"):
         load_weights(MLP([2, 1]), tmp_path / "evil.pt")
     assert not (tmp_path / "ran").exists()

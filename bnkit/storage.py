@@ -1,0 +1,98 @@
+"""Files that are written whole or not at all, and read without running anything.
+
+Example:
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "numbers.pt")
+    >>> save_tensors({"a": torch.ones(2)}, path)
+    >>> load_tensors(path)
+    {'a': tensor([1., 1.])}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ["load_tensors", "save_tensors", "write_whole"]
+
+
+def write_whole(path: str | os.PathLike, content: bytes) -> None:
+    """Write a file beside its place, make sure that the disk has it, then rename it.
+
+    Whatever goes wrong, a power cut included, ``path`` holds all of the new content or all of the
+    old.
+
+    Args:
+        path: The file, replaced if it exists.
+        content: Its bytes.
+
+    Raises:
+        OSError: It cannot be written: a full disk, a read-only folder. The message names ``path``.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "note.txt")
+        >>> write_whole(path, b"whole")
+        >>> path.read_bytes()
+        b'whole'
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        kept = "; the previous file is kept" if path.is_file() else ""
+        reason = error.strerror or error
+        raise OSError(error.errno, f"cannot write {str(path)!r}: {reason}{kept}") from None
+    finally:
+        with contextlib.suppress(OSError):  # in a folder that became read-only
+            temporary.unlink(missing_ok=True)
+
+
+def save_tensors(state: Any, path: str | os.PathLike) -> None:
+    """Write tensors and plain values with ``torch.save``, whole or not at all.
+
+    Args:
+        state: Tensors, numbers, strings and ``None``, in dictionaries, lists and tuples.
+        path: The file, replaced if it exists.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    buffer = io.BytesIO()  # PyTorch's own writer reports a full disk as a RuntimeError of C++
+    torch.save(state, buffer)
+    write_whole(path, buffer.getvalue())
+
+
+def load_tensors(path: str | os.PathLike) -> Any:
+    """Read what `save_tensors` wrote, on the CPU.
+
+    ``weights_only=True`` admits tensors and plain values alone: a pickle that would run code is
+    refused.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What was saved.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError: It is damaged, or holds anything else.
+    """
+    content = io.BytesIO(Path(path).read_bytes())
+    try:
+        return torch.load(content, weights_only=True, map_location="cpu")
+    except Exception as error:  # pickle, zip and struct errors, several lines each
+        kind = type(error).__name__
+        expected = "expected tensors and plain values alone (weights_only=True)"
+        raise ValueError(f"cannot load {str(path)!r}: {expected}, got {kind}") from error
