@@ -16,10 +16,12 @@ CHAPTERS ?= $(sort $(wildcard chapters/[0-9]*.ipynb))
 ifdef PYTHON
 BOOK_READY :=
 ALL_READY :=
+BENCH_READY :=
 else
 PYTHON := $(VENV_PYTHON)
 BOOK_READY := $(VENV)/.book-ready
 ALL_READY := $(VENV)/.all-ready
+BENCH_READY := $(VENV)/.bench-ready
 endif
 
 INSTALL = $(PYTHON) -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
@@ -98,7 +100,7 @@ notebooks: $(ALL_READY)
 lab: $(ALL_READY)
 	$(PYTHON) -m jupyter lab chapters
 
-bench: $(ALL_READY)
+bench: $(BENCH_READY)
 	$(PYTHON) -m bench
 
 pdf: $(ALL_READY)
@@ -139,3 +141,8 @@ $(VENV)/.all-ready: pyproject.toml constraints.txt | $(VENV_PYTHON)
 	@echo 'Installing bnkit, torch and all tools (on Linux several GB, unless pip knows an index of CPU builds) ...'
 	@$(INSTALL) --editable . --group book --group test --group notebooks --group lint
 	@touch $@ $(VENV)/.book-ready
+
+$(VENV)/.bench-ready: $(VENV)/.all-ready
+	@echo 'Installing the trainers to compare with (about 230 MB) ...'
+	@$(INSTALL) --group bench
+	@touch $@

@@ -224,8 +224,12 @@ def _standardize(input, mean, var, weight, bias, eps):
 
 
 def _affine(x, scale, bias):
-    scale = per_channel(scale, x)
-    return x * scale if bias is None else torch.addcmul(per_channel(bias, x), x, scale)
+    scale, bias = per_channel(scale, x), per_channel(bias, x)
+    if bias is None:
+        return x * scale
+    if x.dim() == 2 or torch._C._are_functorch_transforms_active():
+        return torch.addcmul(bias, x, scale)
+    return (x * scale).add_(bias)  # addcmul is slow where one number serves a whole image
 
 
 def _update_running(running_mean, running_var, mean, var, momentum, count):

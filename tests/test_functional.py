@@ -179,6 +179,11 @@ def test_transforms_of_torch_func_pass_through():
     grad = torch.func.grad(lambda w: train(F.batch_norm, x[0], w).pow(3).sum())(weight.detach())
     (expected,) = torch.autograd.grad(train(T.batch_norm, x[0], weight).pow(3).sum(), weight)
     assert_close(grad, expected)
+    biases = torch.randn(4, 3, dtype=torch.float64)  # mapped over alone, beside an image batch
+    shifted = torch.func.vmap(lambda bias: train(F.batch_norm, x[0, ..., None], None, bias))(biases)
+    assert_close(
+        shifted, torch.stack([train(T.batch_norm, x[0, ..., None], None, b) for b in biases])
+    )
 
 
 ONE = torch.ones(3)
