@@ -1,166 +1,81 @@
-"""Measure speed and memory: `python -m bench` prints them and writes a page of the book."""
+"""Measure speed and memory.
+
+`python -m bench` measures all, keeps the numbers in `bench/results.json` and writes the page.
+`python -m bench --quick` tries all in a minute or two, and `python -m bench norms sync` measures
+these sections alone; both only print.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import platform
-import statistics
+import time
 from pathlib import Path
 
 import torch
 
-from bench.fit import data_memory, fit_ratios
-from bench.norms import norm_ratios
+from bench import fit, folding, memory, norms, page, scaling, sync
 
-PAGE = Path(__file__).parent.parent / "chapters" / "performance.md"
-REPEATS = 3
-
-TEMPLATE = """\
-# Speed and memory
-
-What bnkit's code costs beside PyTorch's own and beside the usual recipe. `make bench` measures it
-and writes this page; nothing here is typed by hand. Each ratio compares two things measured in one
-run, in turns, on one thread and by CPU time; the range of its repetitions stands in brackets.
-Measured with {machine}.
-
-## Training
-
-Samples a second while the reference network trains on {source} MNIST digits in batches of 64: the
-plain recipe (torchvision's dataset with `ToTensor`, a `DataLoader`, default Adam) against
-{{py:func}}`bnkit.training.fit` with bnkit's loaders, which keep the digits as bytes in memory, and
-`Adam(fused=True)`.
-
-{training}
-
-{training_sentence}
-
-## Memory of the data
-
-{memory}
-
-{memory_sentence}
-
-## Batch normalization, forward and backward
-
-Microseconds of one forward and one backward pass of a layer in training mode; a ratio of 1 would be
-PyTorch's own speed.
-
-{norms}
-
-{norms_sentence}
-"""
+RESULTS = Path(__file__).with_name("results.json")
+REPEATS = 3  # at least so many in every section
+SECTIONS = {
+    "fit": fit.measure,
+    "memory": memory.measure,
+    "norms": norms.measure,
+    "folding": folding.measure,
+    "sync": sync.measure,
+    "scaling": scaling.measure,
+}
+QUICK = {
+    "fit": {"rounds": REPEATS},
+    "norms": {"seconds": 0.3},
+    "folding": {"seconds": 0.2},
+    "sync": {"steps": 8, "repeats": REPEATS},
+    "scaling": {"seconds": 0.1},
+}
 
 
-def main() -> None:
-    training, memory, norms = fit_ratios(), data_memory(), repeated_norms()
-    sections = {
-        "machine": machine(),
-        "source": memory["source"],
-        "training": training_table(training),
-        "training_sentence": training_sentence(training),
-        "memory": memory_table(memory),
-        "memory_sentence": memory_sentence(memory),
-        "norms": norms_table(norms),
-        "norms_sentence": norms_sentence(norms),
-    }
-    for name in ("machine", "training", "memory", "norms"):
-        print(sections[name], end="\n\n")
-    temporary = PAGE.with_suffix(".tmp")  # no half-written page
-    temporary.write_text(TEMPLATE.format(**sections), encoding="utf-8")
-    temporary.replace(PAGE)
-    print(f"Written to {PAGE.relative_to(Path.cwd()) if PAGE.is_relative_to(Path.cwd()) else PAGE}")
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("--quick", action="store_true", help="short and rough")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.sections) - set(SECTIONS):
+        parser.error(f"expected sections out of {', '.join(SECTIONS)}, got {', '.join(unknown)}")
+    results = measured(chosen.sections or list(SECTIONS), chosen.quick)
+    if chosen.sections:
+        print(json.dumps(results, indent=1))
+    elif chosen.quick:
+        print(page.render(results))
+    else:
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        page.write(results)
+        print("Written: bench/results.json, chapters/performance.md and chapters/performance.svg")
+
+
+def measured(sections: list[str], quick: bool) -> dict:
+    results = {"machine": machine(), "cores": os.cpu_count(), "repeats": REPEATS}
+    for name in sections:
+        start = time.monotonic()
+        results[name] = SECTIONS[name](**(QUICK.get(name, {}) if quick else {}))
+        print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
+    return rounded(results)
+
+
+def rounded(value):
+    """Numbers to five digits, which is more than a clock can promise."""
+    if isinstance(value, dict):
+        return {key: rounded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [rounded(part) for part in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def machine() -> str:
     system = f"{platform.system()} on {platform.machine()}, {os.cpu_count()} cores"
     return f"Python {platform.python_version()} and PyTorch {torch.__version__}, {system}"
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    rule = ["---"] + ["---:"] * (len(header) - 1)
-    return "\n".join("| " + " | ".join(row) + " |" for row in [header, rule, *rows])
-
-
-def spread(ratios: list[float]) -> str:
-    return f"{statistics.median(ratios):.2f} × ({min(ratios):.2f} to {max(ratios):.2f})"
-
-
-def training_table(rows: list[dict]) -> str:
-    header = ["layer", "plain recipe, samples/s", "`fit`, samples/s", "`fit` / plain", "goal"]
-    names = {"torch": "`nn.BatchNorm1d`", "bnkit": "`bnkit.layers.BatchNorm1d`"}
-    cells = [
-        [
-            names[row["norm"]],
-            f"{statistics.median(row['plain']):,.0f}",
-            f"{statistics.median(row['bnkit']):,.0f}",
-            spread(row["ratios"]),
-            f"≥ {row['limit']}",
-        ]
-        for row in rows
-    ]
-    return table(header, cells)
-
-
-def training_sentence(rows: list[dict]) -> str:
-    torch_row, bnkit_row = (statistics.median(row["ratios"]) for row in rows)
-    return (
-        f"With the same layer on both sides `fit` trains {torch_row:.1f} times as many samples a "
-        f"second; with bnkit's layer, which the book builds by hand, {bnkit_row:.1f} times as many."
-    )
-
-
-def memory_table(memory: dict) -> str:
-    limit = memory["allowed"]
-    rows = [
-        ["loaders and the current batch", memory["held"]],
-        ["the digits as bytes, plus one batch of floats (goal: at most this)", limit],
-        ["all digits as floats", memory["as_floats"]],
-        ["kept beside the pixels: labels and the order of the split", memory["labels_and_order"]],
-    ]
-    cells = [[name, f"{size / 1e6:.1f}", f"{size / limit:.2f} ×"] for name, size in rows]
-    return table(["what", "MB", "ratio"], cells)
-
-
-def memory_sentence(memory: dict) -> str:
-    ratio = memory["as_floats"] / memory["held"]
-    return (
-        "The three loaders share the bytes of the data set and make floats of one batch at a time: "
-        f"keeping every digit as floats would take {ratio:.1f} times as much."
-    )
-
-
-def repeated_norms() -> list[dict]:
-    runs = [norm_ratios() + norm_ratios(compiled=True) for _ in range(REPEATS)]
-    merged = []
-    for rows in zip(*runs, strict=True):
-        times = {key: statistics.median(r[key] for r in rows) for key in ("torch_us", "bnkit_us")}
-        merged.append({**rows[0], **times, "ratios": [row["ratio"] for row in rows]})
-    return merged
-
-
-def norms_table(rows: list[dict]) -> str:
-    header = ["layer and input", "PyTorch, µs", "bnkit, µs", "bnkit / PyTorch", "goal"]
-    cells = [
-        [
-            f"{row['name']}, {tuple(row['shape'])}",
-            f"{row['torch_us']:,.0f}",
-            f"{row['bnkit_us']:,.0f}",
-            spread(row["ratios"]),
-            f"≤ {row['limit']}",
-        ]
-        for row in rows
-    ]
-    return table(header, cells)
-
-
-def norms_sentence(rows: list[dict]) -> str:
-    medians = [statistics.median(row["ratios"]) for row in rows if "compiled" not in row["name"]]
-    compiled = [statistics.median(row["ratios"]) for row in rows if "compiled" in row["name"]]
-    return (
-        f"Written in Python over plain tensor operations, bnkit's layers take {min(medians):.1f} "
-        f"to {max(medians):.1f} times as long as PyTorch's compiled C++; `torch.compile` brings "
-        f"images to {compiled[0]:.1f} times."
-    )
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""Time `bnkit.training.fit` against the plain torchvision recipe, and weigh the data.
+"""Time `bnkit.training.fit` against other ways to train the same network.
 
-All recipes train the reference network on one thread, take turns in one process, and are timed by
-its CPU time rather than the clock on the wall, so that a busy neighbor matters less.
+All train the reference network on one thread, take turns in one process, and are timed by its CPU
+time. What a way builds before training (network, optimizer, trainer) stays outside the clock.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import random
 import struct
 import tempfile
 import time
@@ -20,92 +21,101 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import datasets
 from torchvision.transforms import ToTensor
 
+from bench.trainers import lightning_trainer, skorch_trainer
+from bnkit.batch_loader import BatchLoader
 from bnkit.data import MNIST, load_mnist, mnist_loaders
 from bnkit.models import BatchNormNet
 from bnkit.training import fit
 
 BATCH_SIZE = 64
-SAMPLES = 100 * BATCH_SIZE  # of each recipe in each round; bundled digits suffice
-LIMITS = {"torch": 3.2, "bnkit": 3.0}
+SAMPLES = 100 * BATCH_SIZE  # an epoch; bundled digits suffice
+EPOCHS = 3
+Run = Callable[[], object]
 
 
-def fit_ratios(rounds: int = 9) -> list[dict]:
-    """One row per norm: samples a second of both recipes, and the ratio of each round."""
+def measure(rounds: int = 7) -> dict:
+    """The source of the digits, and samples a second of each way in each round."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         data = load_mnist()
         with raw_files(data) as root:
             dataset = datasets.MNIST(root, train=True, transform=ToTensor())
-            return measure(Subset(dataset, range(SAMPLES)), data, rounds)
+            ways = ways_to_train(Subset(dataset, range(SAMPLES)), data)
+            return {"source": data.source, "rates": rates(ways, rounds)}
     finally:
         torch.set_num_threads(threads)
 
 
-def measure(dataset: Subset, data: MNIST, rounds: int) -> list[dict]:
-    recipes = {"plain": lambda: plain_recipe(dataset)}
-    for norm in LIMITS:
-        recipes[norm] = lambda norm=norm: bnkit_recipe(data, norm)
-    for recipe in recipes.values():  # a process's first optimizer step imports a second's worth
-        recipe()
-    rates = {name: [] for name in recipes}
+def ways_to_train(dataset: Subset, data: MNIST) -> dict[str, Callable[[], Run]]:
+    """Each makes ready, and returns what is timed."""
+
+    def loader() -> BatchLoader:
+        return mnist_loaders(BATCH_SIZE, val_fraction=0, data=data, limit=SAMPLES)[0]
+
+    def fitted(norm: str) -> Run:
+        batches, model = loader(), BatchNormNet(norm=norm)
+        return lambda: fit(model, batches, epochs=EPOCHS, progress=False, device="cpu")
+
+    return {
+        "plain": lambda: plain_recipe(dataset),
+        "floor": lambda: bare_loop(loader()),
+        "lightning": lambda: lightning_trainer(loader(), EPOCHS),
+        "skorch": lambda: skorch_trainer(loader(), EPOCHS),
+        "fit torch": lambda: fitted("torch"),
+        "fit bnkit": lambda: fitted("bnkit"),
+    }
+
+
+def rates(ways: dict[str, Callable[[], Run]], rounds: int) -> dict[str, list[float]]:
+    for make_ready in ways.values():  # a process's first optimizer step imports a second's worth
+        make_ready()()
+    order, shuffle = list(ways), random.Random(0).shuffle
+    found: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
-        for name, recipe in recipes.items():
-            rates[name].append(samples_per_second(recipe))
-    return [
-        {
-            "norm": norm,
-            "plain": rates["plain"],
-            "bnkit": rates[norm],
-            "ratios": [a / b for a, b in zip(rates[norm], rates["plain"], strict=True)],
-            "limit": limit,
-        }
-        for norm, limit in LIMITS.items()
-    ]
+        shuffle(order)
+        for name in order:
+            run = ways[name]()
+            start = time.process_time()
+            run()
+            found[name].append(EPOCHS * SAMPLES / (time.process_time() - start))
+    return found
 
 
-def samples_per_second(recipe: Callable[[], None]) -> float:
-    start = time.process_time()
-    recipe()
-    return SAMPLES / (time.process_time() - start)
-
-
-def plain_recipe(dataset: Subset) -> None:
+def plain_recipe(dataset: Subset) -> Run:
     """What most tutorials do: an image and a tensor for each digit, default Adam."""
     loader = DataLoader(dataset, batch_size=BATCH_SIZE, shuffle=True)
     model = BatchNormNet()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    model.train()
-    total = 0.0
-    for images, labels in loader:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(images), labels)
-        loss.backward()
-        optimizer.step()
-        total += loss.item() * len(images)
+
+    def run() -> None:
+        model.train()
+        for _ in range(EPOCHS):
+            total = 0.0
+            for images, labels in loader:
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(images), labels)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(images)
+
+    return run
 
 
-def bnkit_recipe(data: MNIST, norm: str) -> None:
-    loader, _, _ = mnist_loaders(BATCH_SIZE, val_fraction=0, data=data, limit=SAMPLES)
-    fit(BatchNormNet(norm=norm), loader, epochs=1, progress=False, device="cpu")
+def bare_loop(loader: BatchLoader) -> Run:
+    """The floor: the same arithmetic on one batch, with nothing to load and nothing to record."""
+    x, y = next(iter(loader))
+    model = BatchNormNet().train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
 
+    def run() -> None:
+        for _ in range(EPOCHS * len(loader)):
+            loss = F.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
 
-def data_memory() -> dict:
-    """Bytes of pixels that loaders and a batch hold, and of the bytes and one float batch."""
-    data = load_mnist(verbose=False)
-    loaders = mnist_loaders(BATCH_SIZE, data=data)
-    batch, _ = next(iter(loaders[0]))
-    held = {loader.images.data_ptr(): loader.images.nbytes for loader in loaders}
-    pixels = data.train_images.nbytes + data.test_images.nbytes
-    one_batch = BATCH_SIZE * 784 * 4
-    rest = [data.train_labels, data.test_labels, *(loader.indices for loader in loaders[:2])]
-    return {
-        "source": data.source,
-        "held": sum(held.values()) + batch.nbytes,
-        "allowed": pixels + one_batch,
-        "as_floats": 4 * pixels,
-        "labels_and_order": sum(tensor.nbytes for tensor in rest),
-    }
+    return run
 
 
 @contextlib.contextmanager
