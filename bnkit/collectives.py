@@ -20,6 +20,7 @@ __all__ = [
     "exchange_descriptions",
     "group_size",
     "refuse_differences",
+    "refuse_refusals",
 ]
 
 _DTYPES = sorted({v for v in vars(torch).values() if isinstance(v, torch.dtype)}, key=str)
@@ -150,10 +151,37 @@ def refuse_differences(
     odd = [i for i, description in enumerate(descriptions) if description.kind != usual]
     if not odd:
         return
-    ranks = [i if process_group is None else dist.get_global_rank(process_group, i) for i in odd]
     expected = next(d for d in descriptions if d.kind == usual)
-    names = f"rank {ranks[0]} differs" if len(odd) == 1 else f"ranks {ranks} differ"
-    raise ValueError(f"{names} from the others: expected {expected}; got {descriptions[odd[0]]}")
+    verb = "differs" if len(odd) == 1 else "differ"
+    raise ValueError(
+        f"{_names(odd, process_group)} {verb} from the others: "
+        f"expected {expected}; got {descriptions[odd[0]]}"
+    )
+
+
+def refuse_refusals(
+    descriptions: list[Description], process_group: dist.ProcessGroup | None = None
+) -> None:
+    """Raise where another process cannot go on, instead of waiting for it.
+
+    Args:
+        descriptions: Of all processes, from :func:`exchange_descriptions`.
+        process_group: Whose they are; None means all processes.
+
+    Raises:
+        RuntimeError: Naming the ranks that refused.
+    """
+    refused = [i for i, description in enumerate(descriptions) if description.refused]
+    if refused:
+        names = _names(refused, process_group)
+        raise RuntimeError(f"expected an input that every rank can use, got a refusal by {names}")
+
+
+def _names(ranks, process_group):
+    """The ranks among all processes, for ranks within a group."""
+    if process_group is not None:
+        ranks = [dist.get_global_rank(process_group, rank) for rank in ranks]
+    return f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks}"
 
 
 def group_size(process_group: dist.ProcessGroup | None = None) -> int:

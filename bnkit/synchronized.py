@@ -11,7 +11,13 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd import Function
 
-from bnkit.collectives import all_reduce, exchange_descriptions, group_size, refuse_differences
+from bnkit.collectives import (
+    all_reduce,
+    exchange_descriptions,
+    group_size,
+    refuse_differences,
+    refuse_refusals,
+)
 from bnkit.functional import batch_norm
 from bnkit.shapes import batch_axes, cast, check_batch_norm, full_precision, per_channel
 
@@ -90,9 +96,7 @@ def _agree(input, running_mean, running_var, weight, bias, eps, process_group):
     refuse_differences(descriptions, process_group)
     if refusal is not None:
         raise refusal
-    refused = [rank for rank, description in enumerate(descriptions) if description.refused]
-    if refused:
-        raise RuntimeError(f"expected all ranks to go on, got a refusal by {refused} of the group")
+    refuse_refusals(descriptions, process_group)
     total = sum(description.count for description in descriptions)
     if total == 1:
         shape = tuple(input.shape)

@@ -1,0 +1,164 @@
+"""Functions that tests start in several processes; the processes import this module."""
+
+import copy
+import os
+import signal
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from bnkit.distributed import SyncBatchNorm, all_reduce
+
+
+class Case(NamedTuple):
+    """One batch, cut into a shard for each rank, and how to normalize it."""
+
+    shape: tuple[int, ...]
+    sizes: tuple[int, ...]
+    dtype: torch.dtype = torch.float64
+    kwargs: tuple[tuple[str, object], ...] = ()
+    training: bool = True
+    steps: int = 1
+    penalty: bool = False  # train on the squared input gradient: differentiates backward again
+    offset: float = 2.0  # mean of the batch
+
+
+def make_batches(case):
+    """The whole batch and the factors of its loss, for each step; alike on every rank."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(2 * case.steps, *case.shape, generator=generator, dtype=torch.float64)
+    return [(3 * x + case.offset, factors) for x, factors in drawn.to(case.dtype).split(2)]
+
+
+def prepare(layer, case):
+    """Parameters and statistics that are not the initial ones."""
+    channels = torch.arange(1.0, case.shape[1] + 1, dtype=torch.float64)
+    with torch.no_grad():
+        for name, values in {"weight": channels, "bias": -channels / 2}.items():
+            if getattr(layer, name) is not None:
+                getattr(layer, name).copy_(values)
+        if layer.running_mean is not None:
+            layer.running_mean.copy_(channels / 3)
+            layer.running_var.copy_(channels)
+    return layer.train(case.training)
+
+
+def train(layer, case, shard):
+    """Normalize `shard(batch)` for some steps and differentiate; all that can be compared."""
+    for batch, factors in make_batches(case):
+        x = shard(batch).clone().requires_grad_()
+        y = layer(x)
+        loss = (shard(factors) * y.sin()).sum()
+        if case.penalty:
+            loss = torch.autograd.grad(loss, x, create_graph=True)[0].square().sum()
+        loss.backward()
+    gradients = {name: p.grad for name, p in layer.named_parameters()}
+    state = copy.deepcopy(layer.state_dict())  # not the live tensors
+    return {"y": y.detach(), "x.grad": x.grad, "grads": gradients, "state": state}
+
+
+def run_cases(rank, world_size, cases):
+    """What `rank` gets of each case, normalizing its shard."""
+    results = {}
+    for name, case in cases.items():
+        dtype = torch.float32 if case.dtype == torch.bfloat16 else case.dtype
+        layer = SyncBatchNorm(case.shape[1], dtype=dtype, **dict(case.kwargs))
+        results[name] = train(prepare(layer, case), case, lambda t, c=case: t.split(c.sizes)[rank])
+    return results
+
+
+def run_in_subgroups(rank, world_size, case):
+    """Each half of the ranks is a group of its own; the error of a rank outside its layer's."""
+    half = world_size // 2
+    groups = [dist.new_group(range(half)), dist.new_group(range(half, world_size))]
+    layer = SyncBatchNorm(case.shape[1], process_group=groups[rank // half], dtype=case.dtype)
+    result = train(prepare(layer, case), case, lambda t: t.split(case.sizes)[rank % half])
+    odd = rank == world_size - 1
+    differs = error_of(layer, torch.ones(4, *case.shape[1:], *[2] * odd, dtype=case.dtype))
+    foreign = SyncBatchNorm(case.shape[1], process_group=groups[1 - rank // half])
+    return result, differs, error_of(foreign, torch.ones(4, case.shape[1]))
+
+
+def error_of(layer, *inputs):
+    """Kind and text of what `layer` raises."""
+    try:
+        layer(*inputs)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def evaluate_alone(rank, world_size):
+    """Only rank 0 evaluates; rank 1 does not even call the layer."""
+    layer = SyncBatchNorm(3).eval()
+    return layer(torch.ones(1, 3)) if rank == 0 else None
+
+
+def differ(rank, world_size):
+    """Errors of each rank when rank 1 of 3 brings another kind of input; then a good call."""
+    layer, odd = SyncBatchNorm(3), rank == 1
+    errors = {
+        "channels": error_of(layer, torch.ones(4, 5 if odd else 3)),
+        "axes": error_of(layer, torch.ones(4, 3, *[2] * odd)),
+        "dtype": error_of(layer, torch.ones(4, 3, dtype=torch.float64 if odd else None)),
+        "gradient": error_of(layer, torch.ones(4, 3).requires_grad_(odd)),
+        "layer": error_of(SyncBatchNorm(5 if odd else 3), torch.ones(4, 3)),
+        "integers": error_of(layer, torch.ones(4, 3, dtype=torch.long)),
+        "one value": error_of(layer, torch.ones(int(rank == 0), 3)),
+        "all empty": error_of(layer, torch.ones(0, 3)),
+    }
+    return errors, layer(torch.full((2, 3), float(rank)))
+
+
+def sum_twice(rank, world_size):
+    """A sum over ranks, its gradient and the gradient of that."""
+    x = torch.tensor([1.0 + rank, 2.0], dtype=torch.float64, requires_grad=True)
+    total = all_reduce(x)
+    (grad,) = torch.autograd.grad((total**3).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(grad.sum(), x)
+    return total.detach(), grad.detach(), second
+
+
+def raise_in_one(rank, world_size):
+    """Rank 1 raises while the others wait for it."""
+    if rank == 1:
+        raise KeyError("the number of channels")
+    dist.all_reduce(torch.ones(1))
+
+
+def kill_one(rank, world_size, folder):
+    """Rank 1 is killed in the middle of training; it leaves the time of its death."""
+    model = nn.Sequential(nn.Linear(4, 3), SyncBatchNorm(3))
+    for step in range(10**9):
+        model(torch.randn(8, 4)).square().sum().backward()
+        if rank == 1 and step == 5:
+            Path(folder, "death").write_text(str(time.time()))
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def leave(rank, world_size):
+    """Rank 1 leaves as if all were well, without returning."""
+    if rank == 1:
+        os._exit(0)
+
+
+def stay_away(rank, world_size):
+    """Rank 1 never comes to the sum for which rank 0 waits."""
+    if rank == 0:
+        dist.all_reduce(torch.ones(1))
+    time.sleep(600)
+
+
+def wait_forever(rank, world_size, folder):
+    """Leave the process id, then wait."""
+    Path(folder, f"{rank}.part").write_text(str(os.getpid()))
+    Path(folder, f"{rank}.part").rename(Path(folder, f"{rank}.pid"))
+    time.sleep(600)
+
+
+def settings(rank, world_size):
+    """What launch prepared."""
+    return dist.get_rank(), dist.get_world_size(), dist.get_backend(), torch.get_num_threads()

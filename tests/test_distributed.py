@@ -1,0 +1,238 @@
+"""bnkit.distributed: shards in several processes are one batch."""
+
+import copy
+
+import pytest
+import rank_workers
+import torch
+import torch.distributed as dist
+from rank_workers import Case
+from torch import nn
+
+from bnkit import layers
+from bnkit.distributed import SyncBatchNorm, convert_sync_batchnorm, launch
+
+TORCH = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
+UNEVEN = {2: (5, 3), 4: (1, 4, 2, 1)}
+CASES = {
+    world_size: {
+        "1d": Case((8, 3), (8 // world_size,) * world_size),
+        "1d, uneven": Case((8, 3), uneven),
+        "1d with length": Case((8, 3, 5), uneven),
+        "2d": Case((8, 3, 4, 5), (8 // world_size,) * world_size),
+        "2d, uneven": Case((8, 3, 4, 5), uneven),
+        "3d": Case((8, 2, 2, 3, 2), uneven),
+        "one example each": Case((world_size, 3), (1,) * world_size),
+        "an empty shard": Case((8, 3, 2), (0, 8, *[0] * (world_size - 2))),
+        "eval": Case((8, 3), uneven, training=False),
+        "eval, 2d": Case((8, 3, 4, 5), uneven, training=False),
+        "several steps": Case((8, 3), uneven, steps=3),
+        "cumulative average": Case((8, 3), uneven, steps=3, kwargs=(("momentum", None),)),
+        "without parameters": Case((8, 3), uneven, kwargs=(("affine", False),)),
+        "without statistics": Case((8, 3), uneven, kwargs=(("track_running_stats", False),)),
+        "gradient penalty": Case((8, 3), uneven, penalty=True),
+        "gradient penalty, 2d": Case((8, 3, 2, 3), uneven, penalty=True),
+        "float32": Case((8, 3), uneven, dtype=torch.float32),
+        "float32 far from 0": Case((8, 3), uneven, dtype=torch.float32, offset=1e4),
+        "bfloat16": Case((8, 3), uneven, dtype=torch.bfloat16),
+    }
+    for world_size, uneven in UNEVEN.items()
+}
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-4, torch.bfloat16: 2e-2}
+
+
+@pytest.fixture(scope="module")
+def sharded():
+    """Each rank's results of all cases, for each number of processes; started when needed."""
+    started = {}
+
+    def run(world_size):
+        if world_size not in started:
+            started[world_size] = launch(rank_workers.run_cases, world_size, CASES[world_size])
+        return started[world_size]
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def mismatches():
+    return launch(rank_workers.differ, 3)
+
+
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory):
+    store = dist.FileStore(str(tmp_path_factory.mktemp("store") / "file"), 1)
+    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def whole(case):
+    """PyTorch's layer on the whole batch, in one process."""
+    dtype = torch.float32 if case.dtype == torch.bfloat16 else case.dtype
+    layer = TORCH[len(case.shape)](case.shape[1], dtype=dtype, **dict(case.kwargs))
+    return rank_workers.train(rank_workers.prepare(layer, case), case, lambda t: t)
+
+
+def assert_same(ranks, expected, case):
+    close = {"rtol": 0, "atol": TOLERANCE[case.dtype]}
+    if case.offset > 100:
+        close = {"rtol": 1e-3, "atol": 1e-2}
+    for name in ("y", "x.grad"):
+        together = torch.cat([rank[name] for rank in ranks])
+        torch.testing.assert_close(together, expected[name], **close)
+    for name, gradient in expected["grads"].items():
+        total = sum(rank["grads"][name] for rank in ranks)
+        torch.testing.assert_close(total, gradient, **close)
+    for rank in ranks:
+        assert list(rank["state"]) == list(expected["state"])
+        torch.testing.assert_close(rank["state"], expected["state"], **close)
+
+
+@pytest.mark.parametrize(("world_size", "name"), [(n, name) for n in CASES for name in CASES[n]])
+def test_shards_in_several_processes_equal_the_whole_batch_in_one(sharded, world_size, name):
+    case = CASES[world_size][name]
+    ranks = [results[name] for results in sharded(world_size)]
+    assert_same(ranks, whole(case), case)
+
+
+def test_running_statistics_have_the_same_bits_on_every_rank(sharded):
+    first, *others = [results["several steps"]["state"] for results in sharded(4)]
+    assert all(torch.equal(other[key], first[key]) for other in others for key in first)
+
+
+def test_a_process_group_shares_statistics_within_itself_only():
+    case = Case((8, 3), (5, 3))
+    ranks = launch(rank_workers.run_in_subgroups, 4, case)
+    for pair in (ranks[:2], ranks[2:]):
+        assert_same([result for result, _, _ in pair], whole(case), case)
+    assert [differs for _, differs, _ in ranks[:2]] == [None, None]
+    assert all("ValueError: rank 3 differs" in differs for _, differs, _ in ranks[2:])
+    assert all("with rank" in foreign for _, _, foreign in ranks)
+
+
+@pytest.mark.parametrize("kind", ["channels", "axes", "dtype", "gradient"])
+def test_inputs_that_differ_give_one_error_on_every_rank_naming_the_odd_one(mismatches, kind):
+    errors = {errors[kind] for errors, _ in mismatches}
+    assert len(errors) == 1
+    assert errors.pop().startswith("ValueError: rank 1 differs from the others: expected ")
+
+
+def test_a_refusal_on_one_rank_reaches_the_others(mismatches):
+    texts = [errors["layer"] for errors, _ in mismatches]
+    assert "expected running_mean of shape (3,)" in texts[1]
+    assert all("refusal by rank 1" in texts[rank] for rank in (0, 2))
+
+
+def test_what_no_rank_can_normalize_is_refused_on_all(mismatches):
+    assert all("floating point" in errors["integers"] for errors, _ in mismatches)
+    assert all("more than 1 value per channel" in e["one value"] for e, _ in mismatches)
+    assert [errors["all empty"] for errors, _ in mismatches] == [None] * 3
+
+
+def test_the_processes_still_work_together_after_a_refusal(mismatches):
+    together = torch.cat([y for _, y in mismatches])
+    expected = nn.BatchNorm1d(3)(torch.arange(3.0).repeat_interleave(2)[:, None].expand(6, 3))
+    torch.testing.assert_close(together, expected)
+
+
+def test_evaluation_needs_no_other_rank():
+    outputs = launch(rank_workers.evaluate_alone, 2, timeout=5)
+    torch.testing.assert_close(outputs[0], nn.BatchNorm1d(3).eval()(torch.ones(1, 3)))
+
+
+def same_as_batch_norm():
+    for shape in [(8, 3), (8, 3, 5), (8, 3, 4, 5), (8, 2, 2, 3, 2), (0, 3)]:
+        for training in (True, False):
+            case = Case(shape, (), training=training)
+            layer = SyncBatchNorm(shape[1], dtype=torch.float64)
+            result = rank_workers.train(rank_workers.prepare(layer, case), case, lambda t: t)
+            if shape[0]:
+                assert_same([result], whole(case), case)
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        SyncBatchNorm(3)(torch.ones(1, 3))
+
+
+def test_without_a_process_group_it_is_batch_norm():
+    assert not dist.is_initialized()
+    same_as_batch_norm()
+
+
+def test_with_one_process_it_is_batch_norm(one_process):
+    assert dist.get_world_size() == 1
+    same_as_batch_norm()
+
+
+def test_a_vector_is_refused():
+    with pytest.raises(ValueError, match=r"SyncBatchNorm expected input \(N, 3, \*\), got 1D"):
+        SyncBatchNorm(3)(torch.ones(3))
+
+
+def test_a_copy_shares_the_process_group_and_nothing_else(one_process):
+    layer = SyncBatchNorm(3, process_group=dist.new_group([0]))
+    layer(torch.randn(8, 3)).sum().backward()
+    twin = copy.deepcopy(layer)
+    assert twin.process_group is layer.process_group
+    twin(torch.randn(8, 3))
+    assert twin.weight is not layer.weight
+    assert not torch.equal(twin.running_mean, layer.running_mean)
+
+
+NORMS = [
+    nn.BatchNorm1d(3),
+    nn.BatchNorm2d(3, eps=0.1, momentum=None),
+    nn.BatchNorm3d(3, affine=False),
+    nn.SyncBatchNorm(3, track_running_stats=False),
+    nn.BatchNorm1d(3, dtype=torch.float64).eval(),
+    nn.BatchNorm1d(3, device="meta"),
+    layers.BatchNorm1d(3, bias=False),
+    layers.BatchNorm2d(3, track_running_stats=False),
+    layers.BatchNorm3d(3, momentum=0.3),
+    SyncBatchNorm(3),
+]
+
+
+@pytest.mark.parametrize("norm", NORMS, ids=lambda norm: f"{type(norm).__module__}.{norm}")
+def test_conversion_keeps_all_that_a_layer_holds(norm):
+    converted = convert_sync_batchnorm(norm)
+    assert type(converted) is SyncBatchNorm and converted is not norm
+    for name in ("num_features", "eps", "momentum", "affine", "track_running_stats", "training"):
+        assert getattr(converted, name) == getattr(norm, name)
+    before, after = (dict(n.state_dict(keep_vars=True)) for n in (norm, converted))
+    assert list(before) == list(after) and all(before[key] is after[key] for key in before)
+
+
+def test_conversion_finds_layers_at_any_depth_and_leaves_the_others():
+    shared = nn.BatchNorm1d(3)
+    model = nn.ModuleDict(
+        {
+            "deep": nn.Sequential(nn.Linear(3, 3), nn.Sequential(shared, nn.InstanceNorm1d(3))),
+            "again": shared,
+            "own": layers.BatchNorm1d(3),
+        }
+    )
+    keys = list(model.state_dict())
+    assert convert_sync_batchnorm(model) is model
+    found = [type(m).__name__ for m in model.modules() if "Norm" in type(m).__name__]
+    assert found == ["SyncBatchNorm", "InstanceNorm1d", "SyncBatchNorm"]
+    assert model["again"] is model["deep"][1][0]
+    assert list(model.state_dict()) == keys
+
+
+def test_conversion_in_two_places_of_one_parent_converts_both():
+    shared = nn.BatchNorm1d(3)
+    model = convert_sync_batchnorm(nn.Sequential(shared, nn.ReLU(), shared))
+    assert type(model[0]) is SyncBatchNorm and model[2] is model[0]
+
+
+def test_conversion_refuses_a_layer_that_does_not_know_its_channels():
+    with pytest.raises(ValueError, match="expected known channels"):
+        convert_sync_batchnorm(nn.Sequential(nn.LazyBatchNorm1d()))
+
+
+def test_weights_load_from_pytorch_and_back():
+    layer, torchs = SyncBatchNorm(3), nn.BatchNorm1d(3)
+    layer(torch.randn(8, 3))
+    torchs.load_state_dict(layer.state_dict())
+    SyncBatchNorm(3).load_state_dict(torchs.state_dict())
+    torch.testing.assert_close(torchs.state_dict(), layer.state_dict())
