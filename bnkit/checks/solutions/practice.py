@@ -44,7 +44,6 @@ def fold_any(layer, bn):
     return folded
 
 
-@torch.no_grad()
 def fold_before(bn, conv):
     a = bn.weight / torch.sqrt(bn.running_var + bn.eps)  # (C_in,)
     c = bn.bias - a * bn.running_mean  # (C_in,)
