@@ -20,6 +20,7 @@ from bnkit.plots.gradients import (
     gradient_on_circle,
 )
 from bnkit.plots.landscape import along_the_gradient, gradient_by_layer
+from bnkit.plots.machines import merged_shards, shares_over_processes
 from bnkit.plots.matrices import confusion_matrix, digit_grid, step_table
 from bnkit.plots.rates import learning_panels, over_rates, quantile_drift, training_losses
 from bnkit.plots.scales import lengths_by_start, rescaled_paths, start_and_losses
@@ -60,6 +61,7 @@ __all__ = [
     "loss_drift",
     "loss_surface_contours",
     "measures_with_spread",
+    "merged_shards",
     "new_axes",
     "noise_by_size",
     "number",
@@ -69,6 +71,7 @@ __all__ = [
     "reloaded_outputs",
     "rescaled_paths",
     "running_statistics",
+    "shares_over_processes",
     "sharing",
     "sharing_block",
     "sharing_table",
