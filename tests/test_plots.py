@@ -22,6 +22,10 @@ DRAWN_ON_ONE_AXES = {
     "gradient_by_layer": lambda ax: plots.gradient_by_layer(
         {"BN": [3.0, 2.0, 1.0]}, ax, growth=1.5
     ),
+    "merged_shards": lambda ax: plots.merged_shards([[1.0, 2.0], [9.0]], ax),
+    "shares_over_processes": lambda ax: plots.shares_over_processes(
+        {"tree": [1.0, 9]}, [8, 64], ax
+    ),
     "confusion_matrix": lambda ax: plots.confusion_matrix([0, 1], [1, 1], ax, num_classes=2),
 }
 
@@ -212,3 +216,17 @@ def test_the_band_along_the_gradient_spans_the_runs_and_the_line_is_their_mean()
 def test_runs_that_do_not_fit_the_steps_are_refused():
     with pytest.raises(ValueError, match=r"'BN' got shape \(1, 2\), expected \(2, runs\)"):
         plots.along_the_gradient({"BN": [[1, 2]]}, {"BN": [[1, 2]]}, [0, 1])
+
+
+def test_merged_shards_show_the_spread_of_all_values_and_averages_do_not():
+    near, far = (plots.merged_shards([[1.0, 3.0], [5.0 + s, 7.0 + s]]) for s in (0, 10))
+    notes = [[text.get_text() for text in ax.texts] for ax in (near, far)]
+    assert notes[0] == ["σ² = 1.00", "σ² = 1.00", "σ² = 5.00", "σ² = 1.00"]
+    assert notes[1] == ["σ² = 1.00", "σ² = 1.00", "σ² = 50.00", "σ² = 1.00"]
+    merged, averaged = near.patches[2:]
+    np.testing.assert_allclose([merged.get_width(), averaged.get_width()], [2 * 5**0.5, 2])
+
+
+def test_shares_over_processes_refuse_a_line_without_a_value_for_each():
+    with pytest.raises(ValueError, match=r"'tree' got 1 values, expected 2"):
+        plots.shares_over_processes({"tree": [1.0]}, [8, 64])
