@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from bnkit.page import Html
-from bnkit.questions import in_text_layer
+from bnkit.questions import in_text_beyond, in_text_claims, in_text_layer
 from bnkit.questions.question import Question
 
 __all__ = ["IN_TEXT", "ask"]
 
-IN_TEXT: dict[str, Question] = {**in_text_layer.IN_TEXT}
+IN_TEXT: dict[str, Question] = {
+    **in_text_layer.IN_TEXT,
+    **in_text_claims.IN_TEXT,
+    **in_text_beyond.IN_TEXT,
+}
 
 
 def ask(name: str) -> Html:
