@@ -27,7 +27,7 @@ class Ratio:
         return self.goal is None or COMPARE[self.goal[0]](self.median, self.goal[1])
 
     def spread(self) -> str:
-        return f"{self.median:.2f} ({min(self.values):.2f} to {max(self.values):.2f})"
+        return f"{self.median:.2f} ({min(self.values):.2f}–{max(self.values):.2f})"
 
     def verdict(self) -> str:
         if self.goal is None:
@@ -63,6 +63,11 @@ def median(values: list[float]) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
+def both(times: dict, before: str, after: str) -> str:
+    """Two medians in one cell, since five columns are too many for a phone."""
+    return f"{median(times[before])} → {median(times[after])}"
+
+
 def shape_of(row: dict) -> str:
     return "(" + ", ".join(map(str, row["shape"])) + ")"
 
@@ -84,10 +89,10 @@ def training_ratios(rates: dict) -> list[Ratio]:
 def training_table(rates: dict) -> str:
     used = [("plain", "torch"), ("plain", "bnkit"), ("lightning", "torch"), ("skorch", "torch")]
     rows = [
-        [r.name, median(rates[other]), median(rates[f"fit {norm}"]), r.spread(), r.verdict()]
+        [r.name, both(rates, other, f"fit {norm}"), r.spread(), r.verdict()]
         for r, (other, norm) in zip(training_ratios(rates), used, strict=True)
     ]
-    return table(["other, layer of `fit`", "other", "`fit`", "`fit` / other", "goal"], rows)
+    return table(["other, layer of `fit`", "other → `fit`", "ratio", "goal"], rows)
 
 
 def floor_ratios(rates: dict) -> list[Ratio]:
@@ -131,16 +136,14 @@ def norm_ratios(rows: list[dict]) -> list[Ratio]:
 
 def norms_table(rows: list[dict]) -> str:
     cells = [
-        [
-            r.name,
-            median(row["times"]["torch"]),
-            median(row["times"]["bnkit"]),
-            r.spread(),
-            r.verdict(),
-        ]
+        [input_and_pass(row), both(row["times"], "torch", "bnkit"), r.spread(), r.verdict()]
         for r, row in zip(norm_ratios(rows), rows, strict=True)
     ]
-    return table(["layer, input, pass", "`nn`, µs", "bnkit, µs", "bnkit / `nn`", "goal"], cells)
+    return table(["input, pass", "`nn` → bnkit, µs", "ratio", "goal"], cells)
+
+
+def input_and_pass(row: dict) -> str:
+    return f"{shape_of(row)}, {row['pass']}"
 
 
 def compiled_ratios(rows: list[dict]) -> list[Ratio]:
@@ -160,14 +163,14 @@ def compiled_ratios(rows: list[dict]) -> list[Ratio]:
 def compiled_table(rows: list[dict]) -> str:
     cells = [
         [
-            r.name.removeprefix("compiled "),
+            input_and_pass(row),
             r.spread(),
             ratio_of("", row["times"], "compiled bnkit", "compiled torch").spread(),
             r.verdict(),
         ]
         for r, row in zip(compiled_ratios(rows), rows, strict=True)
     ]
-    header = ["layer, input, pass", "compiled bnkit / `nn`", "… / compiled `nn`", "goal"]
+    header = ["input, pass", "against `nn`", "against compiled `nn`", "goal"]
     return table(header, cells)
 
 
@@ -181,17 +184,10 @@ def folding_ratios(rows: list[dict], norm: str = "torch") -> list[Ratio]:
 def folding_table(rows: list[dict]) -> str:
     pairs = zip(folding_ratios(rows), folding_ratios(rows, "bnkit"), rows, strict=True)
     cells = [
-        [
-            a.name,
-            median(row["times"]["torch"]),
-            median(row["times"]["folded"]),
-            a.spread(),
-            b.spread(),
-        ]
+        [a.name, both(row["times"], "torch", "folded"), a.spread(), b.spread()]
         for a, b, row in pairs
     ]
-    header = ["net, input", "with `nn`, µs", "folded, µs", "ratio", "ratio with bnkit"]
-    return table(header, cells)
+    return table(["net, input", "`nn` → folded, µs", "ratio", "ratio with bnkit"], cells)
 
 
 def sync_ratios(rows: list[dict], below: str = "local") -> list[Ratio]:
@@ -204,20 +200,7 @@ def sync_ratios(rows: list[dict], below: str = "local") -> list[Ratio]:
 def sync_table(rows: list[dict]) -> str:
     pairs = zip(sync_ratios(rows), sync_ratios(rows, "alone"), rows, strict=True)
     cells = [
-        [
-            a.name,
-            median(row["times"]["local"]),
-            median(row["times"]["sync"]),
-            a.spread(),
-            b.spread(),
-        ]
-        for a, b, row in pairs
+        [a.name, both(row["times"], "local", "sync"), a.spread(), b.spread()] for a, b, row in pairs
     ]
-    header = [
-        "processes × input",
-        "local, µs",
-        "synchronized, µs",
-        "sync. / local",
-        "sync. / alone",
-    ]
+    header = ["processes × input", "local → sync., µs", "sync. / local", "sync. / alone"]
     return table(header, cells)
