@@ -7,6 +7,7 @@ Example:
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import torch
@@ -67,6 +68,41 @@ class BatchLoader:
         self.flatten, self.drop_last = flatten, drop_last
         seeded = isinstance(seed, int)
         self.generator = torch.Generator().manual_seed(seed) if seeded else seed
+        self.rank, self.world_size = 0, 1
+
+    def shard(self, rank: int, world_size: int) -> BatchLoader:
+        """Make the loader of one process of several: it yields that process's part of each batch.
+
+        Together the parts are the batches of this loader, in its order, and every process has as
+        many. A part has at least two samples, of which batch normalization can make statistics,
+        or none: a short last batch may leave the last processes without.
+
+        Args:
+            rank: The process, from 0.
+            world_size: How many there are.
+
+        Returns:
+            A loader of the same images, which are not copied.
+
+        Raises:
+            ValueError: The rank is not below ``world_size``, or the order is random without a seed,
+                so that the processes would not agree on it.
+
+        Example:
+            >>> loader = BatchLoader(torch.zeros(7, 1), torch.arange(7), batch_size=5)
+            >>> [[y.tolist() for _, y in loader.shard(rank, 2)] for rank in (0, 1)]
+            [[[0, 1], [5, 6]], [[2, 3, 4], []]]
+        """
+        if not 0 <= rank < world_size:
+            raise ValueError(f"expected a rank from 0 to {world_size - 1}, got {rank}")
+        if self.shuffle and self.generator is None:
+            raise ValueError("expected a seeded order for all processes to share, got seed=None")
+        part = copy.copy(self)
+        part.rank, part.world_size = rank, world_size
+        if self.generator is not None:  # parts in one process must not take turns in drawing
+            part.generator = torch.Generator(self.generator.device)
+            part.generator.set_state(self.generator.get_state())
+        return part
 
     @property
     def num_samples(self) -> int:
@@ -79,17 +115,24 @@ class BatchLoader:
 
     def __repr__(self) -> str:
         order = "shuffled" if self.shuffle else "in order"
-        return f"BatchLoader: {self.num_samples:,} samples in {len(self):,} batches, {order}"
+        part = f", part {self.rank + 1} of {self.world_size}" if self.world_size > 1 else ""
+        samples = f"{self.num_samples:,} samples in {len(self):,} batches"
+        return f"BatchLoader: {samples}, {order}{part}"
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = self._order()
         for start in range(0, len(self) * self.batch_size, self.batch_size):
+            batch = self._part(start, min(start + self.batch_size, self.num_samples))
             if order is None:
-                batch = slice(start, start + self.batch_size)
                 yield self._floats(self.images[batch]), self.labels[batch]
             else:
-                batch = order[start : start + self.batch_size]
+                batch = order[batch]
                 yield self._floats(self.images.index_select(0, batch)), self.labels[batch]
+
+    def _part(self, start: int, stop: int) -> slice:
+        parts = min(self.world_size, max(1, (stop - start) // 2))
+        cuts = [start + (stop - start) * min(r, parts) // parts for r in (self.rank, self.rank + 1)]
+        return slice(*cuts)
 
     def _order(self) -> Tensor | None:
         if not self.shuffle:

@@ -1,5 +1,8 @@
 """The command line: ``python -m bnkit train`` runs the reference example.
 
+``torchrun --nproc-per-node=2 -m bnkit train --sync-bn`` runs it in two processes: the same flags,
+the same lines, the same numbers up to rounding.
+
 Example:
     >>> parse(["train", "--norm", "none"]).norm
     'none'
@@ -18,17 +21,27 @@ import torch
 from tqdm import tqdm
 
 import bnkit
+from bnkit.checkpoint import CheckpointError
 from bnkit.data import MNIST, CorruptDataError, load_mnist, mnist_loaders
+from bnkit.distributed import convert_sync_batchnorm
 from bnkit.mnist_files import find_mnist
 from bnkit.models import NORMS, BatchNormNet, save_weights
+from bnkit.parallel import Replicas, torchrun_replicas
 from bnkit.training import EarlyStopping, History, evaluate, fit, set_seed
 
 __all__ = ["main", "parse"]
 
+# What a resumed run must share with the one that wrote the checkpoint; epochs and files may differ.
+SETTINGS = (
+    *("batch_size", "lr", "optimizer", "patience", "delta"),
+    *("val_fraction", "seed", "norm", "sync_bn"),
+)
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        first = os.environ.get("RANK", "0") == "0"  # torchrun's processes all see the same error
+        self.exit(2, f"{self.prog}: error: {message}\n" if first else None)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -76,34 +89,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse(arguments)
     try:
-        return _train(options, load_mnist(options.data))
-    except (CorruptDataError, OSError) as error:
-        options.parser.error(str(error))
+        with torchrun_replicas() as replicas:
+            return _train(options, _load(options, replicas), replicas)
+    except (CorruptDataError, CheckpointError, OSError) as error:
+        code = f"[Errno {getattr(error, 'errno', None)}] "
+        options.parser.error(str(error).removeprefix(code))
     except KeyboardInterrupt:
         return 130
 
 
-def _train(options: argparse.Namespace, data: MNIST) -> int:
-    train_loader, val_loader, test_loader = mnist_loaders(
+def _load(options: argparse.Namespace, replicas: Replicas | None) -> MNIST:
+    if replicas is None:
+        return load_mnist(options.data)
+    if os.environ["LOCAL_RANK"] != "0":
+        replicas.gather(None)  # the first process of a machine looks and downloads for all
+    data = load_mnist(options.data, verbose=replicas.rank == 0)
+    if os.environ["LOCAL_RANK"] == "0":
+        replicas.gather(None)
+    return data
+
+
+def _train(options: argparse.Namespace, data: MNIST, replicas: Replicas | None) -> int:
+    loaders = mnist_loaders(
         options.batch_size, val_fraction=options.val_fraction, seed=options.seed, data=data
     )
-    sizes = [f"{loader.num_samples:,}" for loader in (train_loader, val_loader, test_loader)]
-    print("MNIST ({}): {} train, {} validation, {} test".format(data.source, *sizes))
+    sizes = [f"{loader.num_samples:,}" for loader in loaders]
+    first = replicas is None or replicas.rank == 0
+    if first:
+        print("MNIST ({}): {} train, {} validation, {} test".format(data.source, *sizes))
+    if replicas:
+        loaders = [loader.shard(replicas.rank, replicas.world_size) for loader in loaders]
+    train_loader, val_loader, test_loader = loaders
     set_seed(options.seed)
     model = BatchNormNet(norm=options.norm)
-    early_stopping = EarlyStopping(options.patience, options.delta)
     history = fit(
-        model,
+        convert_sync_batchnorm(model) if options.sync_bn else model,
         train_loader,
         val_loader,
         epochs=options.epochs,
         lr=options.lr,
         optimizer=_sgd(options.lr) if options.optimizer == "sgd" else None,
-        early_stopping=early_stopping,
+        early_stopping=EarlyStopping(options.patience, options.delta),
         restore_best=options.restore,
-        on_epoch=_print_epoch,
+        on_epoch=_print_epoch if first else None,
+        checkpoint=options.checkpoint,
+        resume=options.resume,
+        settings={"data": data.source} | {name: getattr(options, name) for name in SETTINGS},
+        replicas=replicas,
     )
-    return _finish(options, model, history, test_loader)
+    _, accuracy = evaluate(model, test_loader, replicas=replicas)
+    if first:
+        _finish(options, model, history, accuracy)
+    return 130 if history.interrupted else 0
 
 
 def _sgd(lr: float) -> Callable[[Iterable[torch.nn.Parameter]], torch.optim.Optimizer]:
@@ -115,7 +152,9 @@ def _print_epoch(history: History) -> None:
     tqdm.write(f"Epoch {len(history.train_loss)}, {losses}")
 
 
-def _finish(options: argparse.Namespace, model: BatchNormNet, history: History, test_loader) -> int:
+def _finish(
+    options: argparse.Namespace, model: BatchNormNet, history: History, accuracy: float
+) -> None:
     if history.stopped_epoch:
         print("Early stopping triggered!")
     if history.interrupted:
@@ -125,9 +164,7 @@ def _finish(options: argparse.Namespace, model: BatchNormNet, history: History, 
     if options.save:
         save_weights(model, options.save)
         print(f"Saved the weights to {options.save}.")
-    _, accuracy = evaluate(model, test_loader)
     print(f"Test Accuracy: {100 * accuracy:.2f}%")
-    return 130 if history.interrupted else 0
 
 
 def _add_flags(train: argparse.ArgumentParser) -> None:
@@ -135,7 +172,12 @@ def _add_flags(train: argparse.ArgumentParser) -> None:
     count = _value(int, lambda v: v >= 1, "a whole number of at least 1")
     add("--epochs", type=count, default=20, help="epochs at most")
     pair = _value(int, lambda v: v >= 2, "a whole number of at least 2")
-    add("--batch-size", type=pair, default=64, help="samples a training step")
+    add(
+        "--batch-size",
+        type=pair,
+        default=64,
+        help="samples a training step, in all processes together",
+    )
     positive = _value(float, lambda v: v > 0, "a number above 0")
     add("--lr", type=positive, default=1e-3, help="learning rate")
     add("--optimizer", choices=["adam", "sgd"], default="adam", help="how to step")
@@ -149,6 +191,10 @@ def _add_flags(train: argparse.ArgumentParser) -> None:
     add("--norm", choices=list(NORMS), default="torch", help="normalization of the hidden layer")
     add("--data", type=_data_folder, help="folder with MNIST's official files")
     add("--save", type=_output_file, help="file to write the trained weights to")
+    add("--checkpoint", type=_output_file, help="file to write after each epoch, to resume from")
+    add("--resume", type=_input_file, help="checkpoint to go on from, with the same flags")
+    sync = "batch statistics over all processes that torchrun started, not for each alone"
+    add("--sync-bn", action="store_true", help=sync)
     add(
         "--restore",
         action=argparse.BooleanOptionalAction,
@@ -180,6 +226,12 @@ def _data_folder(text: str) -> str:
     if not found:
         raise argparse.ArgumentTypeError(f"no MNIST files in {text!r}, its raw or its MNIST/raw")
     return text
+
+
+def _input_file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"no such file: {text!r}")
+    return Path(text)
 
 
 def _output_file(text: str) -> Path:

@@ -65,8 +65,8 @@ class EarlyStopping:
             model: The model that has it.
         """
         if float(val_loss) < self.best_loss - self.delta:
-            self.best_loss, self.counter = float(val_loss), 0
-            self.best_model_state = copy.deepcopy(model.state_dict())
+            kept = copy.deepcopy(model.state_dict())  # first: an interrupt here changes nothing
+            self.best_model_state, self.best_loss, self.counter = kept, float(val_loss), 0
             return
         self.counter += 1
         self.early_stop = self.counter >= self.patience
@@ -83,3 +83,20 @@ class EarlyStopping:
         if self.best_model_state is None:
             raise RuntimeError("no best weights to restore: no validation loss was below infinity")
         model.load_state_dict(self.best_model_state)
+
+    def state_dict(self) -> dict:
+        """Return what the rule remembers, its best weights included; not its settings.
+
+        Returns:
+            Tensors and plain values.
+        """
+        names = ("best_loss", "counter", "best_model_state", "early_stop")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a remembered state.
+
+        Args:
+            state: What `state_dict` returned.
+        """
+        vars(self).update({name: state[name] for name in self.state_dict()})

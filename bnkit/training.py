@@ -11,91 +11,35 @@ Example:
 
 from __future__ import annotations
 
-import math
 import os
-import random
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from bnkit.checkpoint import TrainingState
+from bnkit.devices import device_of, move
 from bnkit.early_stopping import EarlyStopping
+from bnkit.evaluation import Loader, LossFunction, evaluate, means_over_samples
 from bnkit.history import History
+from bnkit.parallel import Replicas
+from bnkit.randomness import set_seed
 
 __all__ = [
     "EarlyStopping",
     "History",
+    "Replicas",
     "evaluate",
     "fit",
     "set_seed",
 ]
 
-Loader = Iterable[tuple[Tensor, Tensor]]
-LossFunction = Callable[[Tensor, Tensor], Tensor]
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-
-
-def set_seed(seed: int) -> None:
-    """Seed Python, PyTorch on every device and, if it is loaded, NumPy.
-
-    Args:
-        seed: The seed. The same seed repeats a run bit by bit for one number of threads.
-
-    Example:
-        >>> set_seed(0)
-        >>> a = torch.rand(3)
-        >>> set_seed(0)
-        >>> torch.equal(a, torch.rand(3))
-        True
-    """
-    random.seed(seed)
-    torch.manual_seed(seed)
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(seed % 2**32)
-
-
-def evaluate(
-    model: nn.Module, loader: Loader, loss_fn: LossFunction | None = None
-) -> tuple[float, float]:
-    """Measure loss and accuracy in evaluation mode, and give every module its mode back.
-
-    Args:
-        model: The model.
-        loader: Batches of (input, target).
-        loss_fn: Mean loss of a batch; ``None`` is the cross entropy.
-
-    Returns:
-        Loss and accuracy, both means over *samples*: a short last batch does not weigh more. The
-        accuracy is NaN if the targets are not classes (integers).
-
-    Raises:
-        ValueError: The loader is empty.
-
-    Example:
-        >>> model = torch.nn.Linear(2, 2)
-        >>> loss, accuracy = evaluate(model, [(torch.zeros(4, 2), torch.zeros(4).long())])
-        >>> accuracy in (0.0, 1.0), model.training
-        (True, True)
-    """
-    loss_fn, device = loss_fn or F.cross_entropy, _device_of(model)
-    modes = [(module, module.training) for module in model.modules()]
-    losses, sizes, hits = [], [], []
-    model.eval()
-    try:
-        with torch.no_grad():
-            for x, y in loader:
-                output, y = model(x.to(device)), y.to(device)
-                losses.append(loss_fn(output, y))
-                sizes.append(len(x))
-                if not y.is_floating_point():
-                    hits.append((output.argmax(1) == y).float().mean())
-    finally:
-        for module, training in modes:
-            module.training = training
-    return _mean(losses, sizes), _mean(hits, sizes) if hits or not sizes else math.nan
 
 
 def fit(
@@ -112,10 +56,16 @@ def fit(
     progress: bool | None = None,
     device: str | torch.device = "auto",
     on_epoch: Callable[[History], None] | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    resume: str | os.PathLike | None = None,
+    settings: Mapping[str, Any] | None = None,
+    replicas: Replicas | None = None,
 ) -> History:
     """Train a model.
 
-    An interrupt from the keyboard ends it early, with the history and best weights so far.
+    An interrupt from the keyboard ends it early, with the history and best weights so far. After
+    anything worse, a checkpoint leads to the same history and weights, bit by bit, as a run that
+    was left alone.
 
     Args:
         model: The model. It is trained on ``device`` and given back on its own.
@@ -131,13 +81,22 @@ def fit(
         progress: Whether to show a progress bar; ``None`` shows it where a person watches.
         device: Where to train; ``"auto"`` takes CUDA if there is any.
         on_epoch: Called with the history after each epoch.
+        checkpoint: File to write before the first epoch and after each: weights, optimizer,
+            history, early stopping, random generators. It is written whole or not at all.
+        resume: Checkpoint to go on from, in a run with the same data and arguments; only
+            ``epochs`` may be another.
+        settings: Plain values, such as ``{"lr": 0.1}``, that are written into the checkpoint; a
+            run that resumes with others is refused.
+        replicas: Processes that train together, each with its part of the data; ``None`` trains
+            alone.
 
     Returns:
         Losses and accuracies, epoch by epoch.
 
     Raises:
-        ValueError: A loader is empty, ``early_stopping`` has no ``val_loader`` or is used up, or
-            ``epochs`` is negative.
+        ValueError: A loader is empty, ``early_stopping`` has no ``val_loader`` or is used up,
+            ``epochs`` is negative, or ``resume`` is no checkpoint of such a run.
+        OSError: ``checkpoint`` cannot be written, or there is no file ``resume``.
 
     Example:
         >>> x = torch.randn(32, 4)
@@ -147,31 +106,69 @@ def fit(
         3
     """
     _check(epochs, train_loader, val_loader, early_stopping)
-    loss_fn, home, history = loss_fn or F.cross_entropy, _device_of(model), History()
-    _move(model, device)
+    home, history = device_of(model), History()
+    move(model, device)
     optimizer = _make_optimizer(optimizer, model, lr)
-    bar = tqdm(range(1, epochs + 1), unit="epoch", disable=not _shows(progress))
+    loaders, settings = (train_loader, val_loader), settings or {}
+    state = TrainingState(model, optimizer, history, early_stopping, loaders, replicas, settings)
     try:
-        for epoch in bar:
-            train_loss = _train_epoch(model, train_loader, optimizer, loss_fn)
-            val = None if val_loader is None else evaluate(model, val_loader, loss_fn)
-            if early_stopping:
-                early_stopping(val[0], model)
-            history.record(train_loss, val, early_stopping and early_stopping.counter == 0)
-            bar.set_postfix(loss=val[0] if val else train_loss)
-            if on_epoch:
-                on_epoch(history)
-            if early_stopping and early_stopping.early_stop:
-                history.stopped_epoch = epoch
-                break
+        if resume is not None:
+            state.load(resume)
+        if replicas:
+            replicas.align(model)
+        shown = _shows(progress) and (replicas is None or replicas.rank == 0)
+        with replicas.interruptible() if replicas else nullcontext():
+            _run(state, epochs, loss_fn or F.cross_entropy, checkpoint, on_epoch, shown)
     except KeyboardInterrupt:
         history.interrupted = True
     finally:
-        bar.close()
-        _move(model, home)
+        move(model, home)
     if restore_best and early_stopping and early_stopping.best_model_state:
         early_stopping.restore(model)
     return history
+
+
+def _run(
+    state: TrainingState,
+    epochs: int,
+    loss_fn: LossFunction,
+    checkpoint: str | os.PathLike | None,
+    on_epoch: Callable[[History], None] | None,
+    shown: bool,
+) -> None:
+    history, stop = state.history, state.early_stopping
+    if checkpoint is not None:
+        state.save(checkpoint)
+    done = len(history.train_loss)
+    last = done if history.stopped_epoch else epochs
+    with tqdm(
+        range(done + 1, last + 1), initial=done, total=last, unit="epoch", disable=not shown
+    ) as bar:
+        for epoch in bar:
+            train_loss, val = _epoch(state, loss_fn)
+            history.record(train_loss, val, stop and stop.counter == 0)
+            if stop and stop.early_stop:
+                history.stopped_epoch = epoch
+            bar.set_postfix(loss=val[0] if val else train_loss)
+            if checkpoint is not None:
+                state.save(checkpoint)
+            if on_epoch:
+                on_epoch(history)
+            if history.stopped_epoch:
+                break
+
+
+def _epoch(state: TrainingState, loss_fn: LossFunction) -> tuple[float, tuple[float, float] | None]:
+    model, replicas, (train_loader, val_loader) = state.model, state.replicas, state.loaders
+    train_loss = _train_epoch(model, train_loader, state.optimizer, loss_fn, replicas)
+    if replicas:
+        replicas.align(model)  # of running statistics that differ, rank 0's are judged and kept
+    if val_loader is None:
+        return train_loss, None
+    val = evaluate(model, val_loader, loss_fn, replicas)
+    if state.early_stopping:
+        state.early_stopping(val[0], model)
+    return train_loss, val
 
 
 def _check(
@@ -189,25 +186,28 @@ def _check(
 
 
 def _train_epoch(
-    model: nn.Module, loader: Loader, optimizer: torch.optim.Optimizer, loss_fn: LossFunction
+    model: nn.Module,
+    loader: Loader,
+    optimizer: torch.optim.Optimizer,
+    loss_fn: LossFunction,
+    replicas: Replicas | None,
 ) -> float:
-    device, losses, sizes = _device_of(model), [], []
+    device, losses, sizes = device_of(model), [], []
+    backward = replicas.backward if replicas else _backward
     model.train()
-    for x, y in loader:
-        loss = loss_fn(model(x.to(device)), y.to(device))
+    for x, y in replicas.batches(loader) if replicas else loader:
         optimizer.zero_grad()
-        loss.backward()
+        loss = backward(model, loss_fn, x.to(device), y.to(device))
         optimizer.step()
-        losses.append(loss.detach())  # read at the end: each .item() would wait for the device
+        losses.append(loss)  # read at the end: each .item() would wait for the device
         sizes.append(len(x))
-    return _mean(losses, sizes)
+    return means_over_samples([losses], sizes, device, replicas)[0]
 
 
-def _mean(values: list[Tensor], sizes: list[int]) -> float:
-    if not sum(sizes):
-        raise ValueError("expected a loader with at least one sample, got an empty one")
-    weighted = zip(torch.stack(values).tolist(), sizes, strict=True)
-    return math.fsum(value * size for value, size in weighted) / sum(sizes)
+def _backward(model: nn.Module, loss_fn: LossFunction, x: Tensor, y: Tensor) -> Tensor:
+    loss = loss_fn(model(x), y)
+    loss.backward()
+    return loss.detach()
 
 
 def _make_optimizer(
@@ -224,18 +224,6 @@ def _make_optimizer(
     if held.isdisjoint(id(p) for p in model.parameters()):
         raise ValueError("the optimizer holds no parameter of this model: make one for each model")
     return optimizer
-
-
-def _device_of(model: nn.Module) -> torch.device:
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
-
-
-def _move(model: nn.Module, device: str | torch.device) -> None:
-    home = _device_of(model)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else home
-    if torch.device(device) != home:
-        model.to(device)
 
 
 def _shows(progress: bool | None) -> bool:

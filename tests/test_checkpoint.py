@@ -1,0 +1,218 @@
+import os
+import random
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
+
+from bnkit.batch_loader import BatchLoader
+from bnkit.checkpoint import CheckpointError
+from bnkit.models import MLP
+from bnkit.training import EarlyStopping, fit, set_seed
+
+X = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+Y = (X @ torch.randn(6, 3, generator=torch.Generator().manual_seed(1))).argmax(1)
+
+
+class KilledError(Exception):
+    pass
+
+
+class Noisy(nn.Module):
+    """Draws from every random generator that `set_seed` seeds."""
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        return x * random.random() + 0.1 * np.random.rand() + 0.1 * torch.rand_like(x)
+
+
+class Dying:
+    """A loader that fails in the middle of a given epoch."""
+
+    def __init__(self, loader, epoch):
+        self.loader, self.left = loader, epoch
+        self.generator, self.sampler = loader.generator, getattr(loader, "sampler", None)
+
+    def __len__(self):
+        return len(self.loader)
+
+    def __iter__(self):
+        self.left -= 1
+        for i, batch in enumerate(self.loader):
+            if self.left == 0 and i == 1:
+                raise KilledError
+            yield batch
+
+
+def global_order():
+    return DataLoader(TensorDataset(X, Y), batch_size=12, shuffle=True)
+
+
+def own_generator():
+    generator = torch.Generator().manual_seed(3)
+    return DataLoader(TensorDataset(X, Y), batch_size=12, shuffle=True, generator=generator)
+
+
+def sampler_with_a_generator():
+    data = TensorDataset(X, Y)
+    sampler = RandomSampler(data, generator=torch.Generator().manual_seed(3))
+    return DataLoader(data, batch_size=12, sampler=sampler)
+
+
+def bnkits():
+    return BatchLoader(X, Y, 12, shuffle=True, seed=3)
+
+
+def adam(parameters):
+    return torch.optim.Adam(parameters, lr=0.02)
+
+
+def momentum(parameters):
+    return torch.optim.SGD(parameters, lr=0.05, momentum=0.9)
+
+
+def train(make_loader, optimizer=adam, dies_in=None, seed=0, patience=2, **options):
+    """Train in what stands for a new process: model, loader and rule are made afresh."""
+    set_seed(seed)
+    model, loader = nn.Sequential(Noisy(), MLP([6, 16, 3])), make_loader()
+    history = fit(
+        model,
+        Dying(loader, dies_in) if dies_in else loader,
+        BatchLoader(X, Y),
+        optimizer=optimizer,
+        early_stopping=EarlyStopping(patience),
+        **{"epochs": 6, **options},
+    )
+    return history, model.state_dict()
+
+
+def same(state, other):
+    return state.keys() == other.keys() and all(v.equal(other[k]) for k, v in state.items())
+
+
+@pytest.mark.parametrize("optimizer", [adam, momentum])
+@pytest.mark.parametrize("loader", [bnkits, own_generator, sampler_with_a_generator, global_order])
+def test_a_run_that_died_in_mid_epoch_goes_on_as_if_it_had_not(tmp_path, loader, optimizer):
+    path = tmp_path / "run.pt"
+    history, weights = train(loader, optimizer)
+    with pytest.raises(KilledError):
+        train(loader, optimizer, dies_in=4, checkpoint=path)
+    again, resumed = train(loader, optimizer, seed=99, resume=path)
+    assert again == history and same(resumed, weights)
+
+
+def test_a_run_that_died_in_its_first_epoch_has_a_checkpoint(tmp_path):
+    path = tmp_path / "run.pt"
+    history, weights = train(bnkits)
+    with pytest.raises(KilledError):
+        train(bnkits, dies_in=1, checkpoint=path)
+    again, resumed = train(bnkits, seed=99, resume=path)
+    assert again == history and same(resumed, weights)
+
+
+def test_it_may_die_twice(tmp_path):
+    path = tmp_path / "run.pt"
+    history, weights = train(bnkits)
+    with pytest.raises(KilledError):
+        train(bnkits, dies_in=3, checkpoint=path)
+    with pytest.raises(KilledError):
+        train(bnkits, dies_in=2, checkpoint=path, resume=path)
+    again, resumed = train(bnkits, resume=path)
+    assert again == history and same(resumed, weights)
+
+
+def test_a_run_that_had_stopped_early_stays_stopped(tmp_path):
+    path = tmp_path / "run.pt"
+    options = {"optimizer": lambda p: torch.optim.SGD(p, lr=1e-9), "patience": 1, "epochs": 50}
+    history, weights = train(bnkits, checkpoint=path, **options)
+    assert history.stopped_epoch
+    again, resumed = train(bnkits, resume=path, **options)
+    assert again == history and same(resumed, weights)
+
+
+def test_more_epochs_can_follow(tmp_path):
+    path = tmp_path / "run.pt"
+    train(bnkits, epochs=3, patience=9, checkpoint=path)
+    history, weights = train(bnkits, epochs=6, patience=9)
+    again, resumed = train(bnkits, epochs=6, patience=9, resume=path)
+    assert again == history and same(resumed, weights)
+
+
+def test_the_best_weights_of_before_come_back(tmp_path):
+    path = tmp_path / "run.pt"
+    with pytest.raises(KilledError):
+        train(bnkits, dies_in=3, checkpoint=path)
+    kept = torch.load(path, weights_only=True)["early_stopping"]["best_model_state"]
+    _, resumed = train(bnkits, seed=99, resume=path, epochs=2)
+    assert same(resumed, kept)
+
+
+def test_a_checkpoint_holds_tensors_and_plain_values_alone(tmp_path):
+    path = tmp_path / "run.pt"
+    train(own_generator, checkpoint=path, settings={"lr": 0.02})
+    state = torch.load(path, weights_only=True)
+    assert len(state["history"]["train_loss"]) > 1 and state["settings"] == {"lr": 0.02}
+    assert os.listdir(tmp_path) == ["run.pt"]
+
+
+def test_a_run_with_other_settings_is_refused(tmp_path):
+    path = tmp_path / "run.pt"
+    train(bnkits, epochs=1, checkpoint=path, settings={"lr": 0.02})
+    with pytest.raises(CheckpointError, match=r"written with lr=0.02, got 0.1"):
+        train(bnkits, resume=path, settings={"lr": 0.1})
+    with pytest.raises(CheckpointError, match=r"written with lr=0.02, got None"):
+        train(bnkits, resume=path)
+
+
+def test_a_run_with_another_kind_of_loader_or_rule_is_refused(tmp_path):
+    path = tmp_path / "run.pt"
+    train(bnkits, epochs=1, checkpoint=path)
+    with pytest.raises(CheckpointError, match="written with 1 seeded loaders, got 0"):
+        train(global_order, resume=path)
+    with pytest.raises(CheckpointError, match="with early_stopping, got a run without"):
+        fit(nn.Sequential(Noisy(), MLP([6, 16, 3])), bnkits(), optimizer=adam, resume=path)
+
+
+@pytest.mark.parametrize("content", [{"weight": torch.ones(1)}, [1, 2], nn.Linear(1, 1)])
+def test_another_file_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match=r"other\.pt"):
+        train(bnkits, resume=tmp_path / "other.pt")
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_run_before_the_first_epoch(tmp_path):
+    epochs = []
+    with pytest.raises(OSError, match="cannot write"):
+        train(bnkits, checkpoint=tmp_path / "none" / "run.pt", on_epoch=epochs.append)
+    assert not epochs
+
+
+TRAIN = [sys.executable, "-u", "-m", "bnkit", "train", "--epochs=4", "--val-fraction=0.5"]
+BUNDLED = os.environ | {"BNKIT_DATA": "bundled", "OMP_NUM_THREADS": "1"}
+
+
+def run(*flags):
+    done = subprocess.run([*TRAIN, *flags], env=BUNDLED, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_command_killed_in_mid_epoch_resumes_with_the_same_history_and_weights(tmp_path):
+    checkpoint, saved = tmp_path / "run.pt", [tmp_path / "whole.pt", tmp_path / "resumed.pt"]
+    whole = run(f"--save={saved[0]}")
+    command = [*TRAIN, f"--checkpoint={checkpoint}"]
+    with subprocess.Popen(command, env=BUNDLED, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("Epoch 2,"):
+                process.kill()  # SIGKILL: nothing in the process can react
+    assert process.returncode != 0
+    resumed = run(f"--resume={checkpoint}", f"--save={saved[1]}")
+    assert [line for line in resumed if re.match("Epoch [12],", line)] == []
+    assert resumed[2:4] == whole[4:6] and resumed[-1] == whole[-1]
+    assert same(*(torch.load(path, weights_only=True) for path in saved))
