@@ -62,11 +62,6 @@ OWED = {
         "sync-bn-equals-large-batch",
         "sync-bn-helps-small-per-device-batches",
     ],
-    "17_many_machines": [
-        "plain-ddp-is-not-large-batch",
-        "sync-bn-equals-large-batch",
-        "sync-bn-helps-small-per-device-batches",
-    ],
 }
 
 
