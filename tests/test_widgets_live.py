@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
-from urllib.request import urlopen
 
-import nbformat
 import pytest
 from chromium import chromium
+from live_kernel import OLD, environment, installed, jupyterlab, notebook, run_all
 
 pytestmark = pytest.mark.live
-
-OLD = "7.7.1"  # what Colab preinstalls
 
 EXPLORE = r"""
 import matplotlib.pyplot as plt
@@ -62,17 +54,6 @@ quiz(r"Which is \( \mu \)?", [choice("the mean", "Yes, over the batch.", correct
 """
 
 
-def notebook(*sources: str) -> nbformat.NotebookNode:
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
-    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-
-
-def environment(**extra: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if k not in ("BNKIT_WIDGETS", "JPY_SESSION_NAME")}
-    return {**kept, "OMP_NUM_THREADS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", **extra}
-
-
 def run(folder: Path, env: dict[str, str]) -> list:
     """Outputs of the explore cell and of the cell that moves its sliders, in a real kernel."""
     nbclient = pytest.importorskip("nbclient")
@@ -86,17 +67,7 @@ def run(folder: Path, env: dict[str, str]) -> list:
 
 @pytest.fixture(scope="module")
 def old_ipywidgets(request) -> Path:
-    folder = Path(request.config.cache.mkdir(f"ipywidgets-{OLD}"))
-    if not (folder / "ipywidgets").is_dir():
-        packages = [f"ipywidgets=={OLD}", "ipython_genutils", "widgetsnbextension<4"]
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
-        done = subprocess.run(
-            [*pip, str(folder), *packages], capture_output=True, text=True, timeout=120
-        )
-        if done.returncode:
-            shutil.rmtree(folder)
-            pytest.skip(f"ipywidgets {OLD} cannot be installed here: is there a network?")
-    return folder
+    return installed(OLD, request.config.cache)
 
 
 def assert_live(outputs: list, version: str) -> None:
@@ -133,56 +104,15 @@ def test_explore_is_baked_where_nobody_sits_at_the_kernel(tmp_path):
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """Address of a JupyterLab whose folder holds one notebook."""
-    pytest.importorskip("jupyterlab")
-    home = tmp_path_factory.mktemp("lab")
-    nbformat.write(notebook(EXPLORE, QUIZ), home / "live.ipynb")
-    folders = {f"JUPYTER_{kind}_DIR": str(home / kind) for kind in ("CONFIG", "RUNTIME")}
-    for kind in ("SETTINGS", "WORKSPACES"):
-        folders[f"JUPYTERLAB_{kind}_DIR"] = str(home / kind)
-    flags = ["--no-browser", "--allow-root", "--ip=127.0.0.1", "--ServerApp.port=0"]
-    flags += ["--IdentityProvider.token=bnkit", "--LabApp.expose_app_in_browser=True"]
-    flags += [f"--ServerApp.root_dir={home}", "--LabApp.extension_manager=readonly"]
-    log = (home / "log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *flags],
-        env=environment(**folders),
-        stdout=log,
-        stderr=log,
-        cwd=home,
-    )
-    try:
-        yield address(home / "RUNTIME", server) + "lab/tree/live.ipynb?token=bnkit"
-    finally:
-        server.terminate()
-        server.wait(20)
-        log.close()
-
-
-def address(runtime: Path, server: subprocess.Popen) -> str:
-    until = time.monotonic() + 60
-    while time.monotonic() < until and server.poll() is None:
-        for file in runtime.glob("jpserver-*.json"):
-            try:
-                url = json.loads(file.read_text())["url"]
-                urlopen(f"{url}api/status?token=bnkit", timeout=5).close()
-                return url
-            except (OSError, ValueError):
-                pass
-        time.sleep(0.2)
-    pytest.fail("JupyterLab did not start within 60 s")
+    with jupyterlab(tmp_path_factory.mktemp("lab"), notebook(EXPLORE, QUIZ)) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def page(lab):
     """The notebook in JupyterLab, all cells run."""
     with chromium() as browser:
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.set_default_timeout(40_000)
-        page.goto(lab)
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-        page.wait_for_selector("text=Python 3 (ipykernel) | Idle")  # else the run is forgotten
-        page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        yield page
+        yield run_all(browser, lab)
 
 
 def test_a_slider_moved_by_keyboard_redraws_the_figure_in_jupyterlab(page):

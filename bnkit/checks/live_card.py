@@ -10,6 +10,7 @@ from bnkit.checks.card_parts import heading, hint, solution
 from bnkit.checks.catalogue import EXERCISES
 from bnkit.checks.exercise import examine
 from bnkit.checks.record import keep, listen, record_of
+from bnkit.checks.runner import LIMIT
 from bnkit.checks.task import Task
 from bnkit.page import style
 
@@ -40,7 +41,7 @@ def live_card(task: Task, answer: Callable) -> object:
         check_button.description = "Checking …"
         try:
             current = latest(answer)
-            result = examine(EXERCISES[task.name], current)
+            result = examine(EXERCISES[task.name], current, LIMIT)
         finally:
             check_button.description = "Check again"
         keep(task.name, result)
@@ -58,7 +59,7 @@ def live_card(task: Task, answer: Callable) -> object:
 
     check_button.on_click(check)
     hint_button.on_click(show_hint)
-    listen(("card", task.name), show_state)
+    listen(show_state)
     show_state()
     name_hint_button()
     buttons = widgets.HBox([check_button, hint_button], layout={"flex_flow": "row wrap"})
@@ -100,7 +101,7 @@ def live_progress(tasks: Sequence[Task], where: str) -> object:
             f"exercises passed</span></p><ul>{items}</ul></div>"
         )
 
-    listen(("progress", where), show)
+    listen(show)
     show()
     return _card(widgets, [rows], "progress")
 

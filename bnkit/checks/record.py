@@ -37,7 +37,7 @@ class Record:
 
 
 RECORDS: dict[str, Record] = {}
-_LISTENERS: dict[object, Callable[[], None]] = {}
+_LISTENERS: list[Callable[[], None]] = []
 
 
 def record_of(name: str) -> Record:
@@ -50,10 +50,10 @@ def keep(name: str, result: CheckResult) -> None:
     record = record_of(name)
     record.attempts += result.status != "not started"
     record.passed = result.passed
-    for listener in list(_LISTENERS.values()):
+    for listener in list(_LISTENERS):
         listener()
 
 
-def listen(key: object, listener: Callable[[], None]) -> None:
-    """Call `listener` after each result; it takes the place of an earlier one with the same key."""
-    _LISTENERS[key] = listener
+def listen(listener: Callable[[], None]) -> None:
+    """Call `listener` after each result, as long as its widgets live: until the kernel ends."""
+    _LISTENERS.append(listener)
