@@ -67,7 +67,10 @@ def table(claims: list[tuple[str, dict]]) -> str:
     head = "".join(f'<th scope="col"><button type="button">{h}</button></th>' for h in HEADINGS)
     body = ""
     for stem, row in claims:
-        tds = "".join(f'<td data-key="{key}">{content}</td>' for key, content in cells(stem, row))
+        tds = "".join(
+            f'<td data-key="{key}" data-label="{heading}">{content}</td>'
+            for heading, (key, content) in zip(HEADINGS, cells(stem, row), strict=True)
+        )
         body += f"<tr>{tds}</tr>\n"
     return (
         '<div class="pst-scrollable-table-container claims-ledger" tabindex="0" role="region" '
