@@ -83,9 +83,10 @@ def _static(name: str) -> str:
     return (files("bnkit") / "static" / name).read_text(encoding="utf-8")
 
 
-def style() -> str:
-    """The style element that all widgets share."""
-    rules = re.sub(r"/\*.*?\*/", "", _static("widgets.css"), flags=re.DOTALL)
+def style(*more: str) -> str:
+    """The style element that all widgets share, with the rules of more files of bnkit/static."""
+    text = "\n".join(map(_static, ("widgets.css", *more)))
+    rules = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     rules = re.sub(r"\s+", " ", rules).strip()
     return f"<style>{rules}</style>"
 

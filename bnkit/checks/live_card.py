@@ -35,7 +35,7 @@ def live_card(task: Task, answer: Callable) -> object:
     shown: list[str] = []
 
     def show_state() -> None:
-        head.value = style() + heading(task, record_of(task.name).words)
+        head.value = style("live_card.css") + heading(task, record_of(task.name).words)
 
     def check(_button: object = None) -> None:
         check_button.description = "Checking …"
@@ -96,9 +96,10 @@ def live_progress(tasks: Sequence[Task], where: str) -> object:
             for task, record in states
         )
         rows.value = (
-            f'{style()}<div role="status"><p class="bnkit-title"><strong>Progress through '
-            f'{html.escape(where)}</strong> <span class="bnkit-state">{passed} of {len(states)} '
-            f"exercises passed</span></p><ul>{items}</ul></div>"
+            f'{style("live_card.css")}<div role="status"><p class="bnkit-title">'
+            f"<strong>Progress through {html.escape(where)}</strong> "
+            f'<span class="bnkit-state">{passed} of {len(states)} exercises passed</span></p>'
+            f"<ul>{items}</ul></div>"
         )
 
     listen(show)
