@@ -55,17 +55,27 @@ class TrainingState:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write a checkpoint, whole or not at all; of several processes the first one writes.
+        """Write a checkpoint, whole or not at all.
+
+        Of several processes the first one writes, and none goes on before the file is there.
 
         Args:
             path: The file, replaced if it exists.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: It cannot be written; every process raises.
         """
-        state = self.collect()
-        if self.replicas is None or self.replicas.rank == 0:
-            save_tensors(state, path)
+        state, problem = self.collect(), None
+        if self.replicas is None:
+            return save_tensors(state, path)
+        if self.replicas.rank == 0:
+            try:
+                save_tensors(state, path)
+            except OSError as error:
+                problem = error
+        problem, *_ = self.replicas.gather(problem)
+        if problem:
+            raise problem
 
     def load(self, path: str | os.PathLike) -> None:
         """Go back to where `save` was called; every process reads the file.

@@ -114,3 +114,52 @@ def test_a_loader_says_what_it_is():
     assert repr(BatchLoader(IMAGES, LABELS, 4, True)) == (
         "BatchLoader: 10 samples in 3 batches, shuffled"
     )
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4])
+@pytest.mark.parametrize("batch_size", [2, 3, 4, 7, 10])
+def test_parts_together_are_the_batches_without_overlap_or_loss(shuffle, world_size, batch_size):
+    loader = BatchLoader(IMAGES, LABELS, batch_size, shuffle, seed=1)
+    parts = [list(loader.shard(rank, world_size)) for rank in range(world_size)]
+    for batch, *cut in zip(loader, *parts, strict=True):
+        assert torch.cat([x for x, _ in cut]).equal(batch[0])
+        assert torch.cat([y for _, y in cut]).equal(batch[1])
+
+
+@pytest.mark.parametrize("n", range(2, 20))
+@pytest.mark.parametrize("world_size", [2, 3, 4])
+def test_a_part_has_two_samples_at_least_or_none(n, world_size):
+    loader = BatchLoader(torch.zeros(n, 1), torch.zeros(n), batch_size=n)
+    sizes = [len(y) for rank in range(world_size) for _, y in loader.shard(rank, world_size)]
+    assert sum(sizes) == n and 1 not in sizes
+    assert n < 2 * world_size or max(sizes) - min(sizes) <= 1
+
+
+def test_parts_agree_on_the_order_of_every_epoch():
+    loader = BatchLoader(IMAGES, LABELS, 4, shuffle=True, seed=1)
+    parts = [loader.shard(rank, 2) for rank in (0, 1)]
+    for _ in range(2):
+        assert sorted(labels_of(parts[0]) + labels_of(parts[1])) == list(range(10))
+
+
+def test_a_random_order_without_a_seed_cannot_be_shared():
+    with pytest.raises(ValueError, match="seeded order for all processes to share"):
+        BatchLoader(IMAGES, LABELS, shuffle=True).shard(0, 2)
+
+
+@pytest.mark.parametrize("rank", [-1, 2])
+def test_a_rank_that_is_none_is_refused(rank):
+    with pytest.raises(ValueError, match=f"rank from 0 to 1, got {rank}"):
+        BatchLoader(IMAGES, LABELS).shard(rank, 2)
+
+
+def test_a_part_says_which_it_is():
+    assert repr(BatchLoader(IMAGES, LABELS, 4).shard(1, 3)) == (
+        "BatchLoader: 10 samples in 3 batches, in order, part 2 of 3"
+    )
+
+
+def test_batches_are_made_on_the_loaders_device():
+    x, y = next(iter(BatchLoader(IMAGES, LABELS, 4, device="meta")))
+    assert x.device.type == y.device.type == "meta" and x.shape == (4, 784)

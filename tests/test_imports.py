@@ -14,8 +14,10 @@ MAY_IMPORT = {
     "functional": set(),
     "data": set(),
     "layers": {"functional"},
-    "models": {"layers"},
-    "training": set(),
+    "storage": set(),
+    "models": {"layers", "storage"},
+    "parallel": set(),
+    "training": {"parallel", "storage"},
     "distributed": {"functional", "layers"},
     "plots": set(),
     "explore": {"functional", "plots"},
@@ -23,7 +25,10 @@ MAY_IMPORT = {
     "questions": {"quiz"},
     "checks": {"functional", "layers", "training", "distributed"},
     "workers": {"distributed", "models", "data", "training"},
-    "cli": {"functional", "data", "layers", "models", "training", "distributed", "workers"},
+    "cli": {
+        *("functional", "data", "layers", "models", "storage"),
+        *("training", "parallel", "distributed", "workers"),
+    },
     "claims": set(),
 }
 
