@@ -6,7 +6,9 @@ import copy
 import math
 import re
 import sys
+from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 import torch.nn.functional as F
@@ -129,6 +131,26 @@ def test_hints_and_solution_are_folded_one_by_one():
     assert summaries == ["Hint 1", "Hint 2", "Hint 3", "Solution"]
     assert "linalg" in source.split("Solution</summary>")[1]
     assert "running notebook" in source
+
+
+def committed() -> dict[str, str]:
+    """The output of each card, by the exercise's name, over all chapters."""
+    cards = {}
+    for path in (Path(__file__).parents[1] / "chapters").glob("[0-9]*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if found := re.fullmatch(r'exercise\("(\w+)", \w+\)', cell.source):
+                cards[found[1]] = cell.outputs[0].data["text/html"]
+    return cards
+
+
+@pytest.mark.usefixtures("baked")
+def test_a_committed_page_shows_each_exercise_as_it_is_now():
+    cards = committed()
+    assert set(cards) == {task.name for task in TASKS.values() if task.in_book}
+    for name, shown in cards.items():
+        names = {"nn": nn}
+        exec(TASKS[name].stub, names)
+        assert exercise(name, names[TASKS[name].answer]).source == shown, name
 
 
 def test_an_unknown_exercise_is_told_which_there_are():
