@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import subprocess
@@ -6,6 +7,7 @@ import sys
 import pytest
 import torch
 from fake_mnist import fake_official, write  # noqa: F401
+from torch import nn
 
 from bnkit import cli
 from bnkit.data import bundled_mnist
@@ -56,6 +58,9 @@ def test_defaults_are_those_of_the_reference_example():
         "seed": 0,
         "data": None,
         "save": None,
+        "checkpoint": None,
+        "resume": None,
+        "sync_bn": False,
         "restore": True,
     }
     assert {name: options[name] for name in expected} == expected
@@ -127,6 +132,68 @@ def test_save_writes_the_weights_and_nothing_else(capsys, tmp_path):
 
 
 @pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("flag", ["--save", "--checkpoint"])
+def test_a_full_disk_gets_one_line_and_keeps_the_previous_file(capsys, monkeypatch, tmp_path, flag):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "file.pt"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SystemExit) as exit_:
+        train(capsys, "--epochs", "1", flag, str(path))
+    assert exit_.value.code == 2 and path.read_bytes() == b"old"
+    reason = f"{os.strerror(errno.ENOSPC)}; the previous file is kept"
+    expected = f"bnkit train: error: cannot write {str(path)!r}: {reason}\n"
+    assert capsys.readouterr().err == expected and os.listdir(tmp_path) == ["file.pt"]
+
+
+@pytest.mark.parametrize("flag", ["--save", "--checkpoint"])
+def test_a_read_only_folder_is_refused_before_the_training(capsys, monkeypatch, tmp_path, flag):
+    monkeypatch.setattr(os, "access", lambda folder, mode: False)
+    message = refusal(capsys, f"{flag}={tmp_path / 'file.pt'}")
+    assert f"argument {flag}: cannot write to the folder" in message
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_resume_prints_and_saves_what_the_uninterrupted_run_does(capsys, tmp_path):
+    run, *nets = (tmp_path / name for name in ("run.pt", "whole.pt", "resumed.pt"))
+    whole = train(capsys, "--epochs", "3", "--save", str(nets[0]))[1]
+    train(capsys, "--epochs", "1", "--checkpoint", str(run))
+    resumed = train(capsys, "--epochs", "3", "--resume", str(run), "--save", str(nets[1]))[1]
+    assert resumed[1:3] == whole[2:4] and resumed[-1] == whole[-1]
+    states = [torch.load(net, weights_only=True) for net in nets]
+    assert all(states[1][name].equal(value) for name, value in states[0].items())
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_resume_with_other_flags_gets_one_line(capsys, tmp_path):
+    path = str(tmp_path / "run.pt")
+    train(capsys, "--epochs", "1", "--checkpoint", path)
+    with pytest.raises(SystemExit):
+        train(capsys, "--epochs", "1", "--resume", path, "--lr", "0.1")
+    assert capsys.readouterr().err == (
+        "bnkit train: error: the checkpoint was written with lr=0.001, got 0.1\n"
+    )
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_resume_runs_no_code_of_another_file(capsys, tmp_path):
+    path = tmp_path / "evil.pt"
+    torch.save(nn.Linear(1, 1), path)
+    with pytest.raises(SystemExit):
+        train(capsys, "--epochs", "1", "--resume", str(path))
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "weights_only=True" in error
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_one_process_may_ask_for_synchronized_statistics(capsys):
+    plain, synchronized = (train(capsys, "--epochs", "1", *flag)[1] for flag in ([], ["--sync-bn"]))
+    assert len(synchronized) == len(plain) and EPOCH.fullmatch(synchronized[1])
+
+
+@pytest.mark.usefixtures("few_digits")
 def test_an_interrupt_still_saves_and_tests_the_best_so_far(capsys, monkeypatch):
     def interrupt(history):
         raise KeyboardInterrupt
@@ -159,6 +226,8 @@ def test_an_interrupt_still_saves_and_tests_the_best_so_far(capsys, monkeypatch)
         ("--data", "no/such/folder"),
         ("--save", "no/such/folder/net.pt"),
         ("--save", "."),
+        ("--checkpoint", "no/such/folder/run.pt"),
+        ("--resume", "no/such/run.pt"),
     ],
 )
 def test_a_bad_value_gets_one_line_that_names_its_flag(capsys, flag, value):

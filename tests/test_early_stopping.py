@@ -1,3 +1,4 @@
+import copy
 import math
 
 import pytest
@@ -92,6 +93,27 @@ def test_training_on_after_a_restore_leaves_the_copy_alone():
     with torch.no_grad():
         model.weight.fill_(99)
     assert kept_epoch(rule) == 1
+
+
+def test_an_interrupt_while_the_weights_are_copied_leaves_the_best_of_before(monkeypatch):
+    def interrupt(state):
+        raise KeyboardInterrupt
+
+    rule, model, _ = run([1.0])
+    monkeypatch.setattr(copy, "deepcopy", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        rule(0.5, model)
+    assert (rule.best_loss, rule.counter, kept_epoch(rule)) == (1.0, 0, 1)
+
+
+def test_a_remembered_state_goes_on_as_the_rule_itself():
+    whole, _, stopped = run([3, 2, 2.5, 2.5], patience=2)
+    rule, model, _ = run([3, 2, 2.5], patience=2)
+    other = EarlyStopping(patience=2)
+    other.load_state_dict(rule.state_dict())
+    other(2.5, model)
+    assert other.early_stop and stopped == 4
+    assert (other.best_loss, kept_epoch(other)) == (whole.best_loss, kept_epoch(whole)) == (2, 2)
 
 
 def test_restoring_nothing_is_an_error():

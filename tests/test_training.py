@@ -1,6 +1,9 @@
 import copy
+import gc
 import math
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -147,6 +150,65 @@ def test_fit_is_the_plain_loop():
 def test_fit_repeats_bit_by_bit():
     runs = [fit(net(), batches(), batches(), epochs=3) for _ in range(2)]
     assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("norm", ["torch", "bnkit"])
+def test_a_seed_and_a_thread_count_repeat_history_and_weights_bit_by_bit(threads, norm):
+    before, runs = torch.get_num_threads(), []
+    torch.set_num_threads(threads)
+    try:
+        for _ in range(2):
+            train, val, _ = mnist_loaders(data=bundled_mnist(), limit=1_000)
+            set_seed(3)
+            model = BatchNormNet(norm=norm)
+            runs.append((fit(model, train, val, epochs=2), model.state_dict()))
+    finally:
+        torch.set_num_threads(before)
+    assert runs[0][0] == runs[1][0] and same(runs[0][1], runs[1][1])
+
+
+def test_another_seed_gives_another_run():
+    histories = []
+    for seed in (0, 1):
+        set_seed(seed)
+        histories.append(fit(MLP([6, 16, 3]), batches(), epochs=1))
+    assert histories[0] != histories[1]
+
+
+LONG_RUN = """
+import resource
+import torch
+from bnkit.models import MLP
+from bnkit.training import EarlyStopping, fit
+
+def peak(history):
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+peaks, batch = [], (torch.randn(256, 64), torch.zeros(256).long())
+model, stop = MLP([64, 64, 10], norm="bnkit"), EarlyStopping(patience=200)
+fit(model, [batch] * 10, [batch], epochs=200, early_stopping=stop, on_epoch=peak)
+assert len(peaks) == 200
+print(peaks[-1] / peaks[19])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no getrusage")
+def test_memory_stays_flat_over_two_hundred_epochs():
+    done = subprocess.run([sys.executable, "-c", LONG_RUN], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert 1 <= float(done.stdout) < 1.05
+
+
+def test_no_tensor_outlives_its_epoch():
+    def count(history):
+        gc.collect()
+        counts.append(sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects()))
+
+    counts = []
+    options = {"early_stopping": EarlyStopping(patience=9), "on_epoch": count}
+    fit(net(norm="bnkit"), batches(), batches(), epochs=6, **options)
+    assert len(set(counts[1:])) == 1
 
 
 def test_fit_reaches_ninety_percent_on_a_few_digits():
