@@ -151,6 +151,12 @@ class MLP(nn.Sequential):
         layers = [layer for layer in layers if not isinstance(layer, nn.Identity)]
         super().__init__(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
+    def __getitem__(self, index: int | slice) -> nn.Module:
+        """One layer, or a `Sequential` of several: ``net[:-1]`` is all but the last."""
+        if isinstance(index, slice):
+            return nn.Sequential(*list(self)[index])
+        return super().__getitem__(index)
+
     def forward(self, x: Tensor) -> Tensor:
         """Apply the network.
 

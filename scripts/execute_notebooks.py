@@ -16,7 +16,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 
 CHAPTERS = Path(__file__).parents[1] / "chapters"
@@ -64,7 +64,7 @@ def renew(path: Path) -> bool:
     start = time.perf_counter()
     try:
         execute(notebook)
-    except CellExecutionError as error:
+    except (CellExecutionError, CellTimeoutError) as error:
         print(f"{path.name}: failed\n{error}", file=sys.stderr)
         return False
     normalize(notebook)

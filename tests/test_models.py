@@ -143,3 +143,9 @@ def test_loading_runs_no_code(tmp_path):
     with pytest.raises(ValueError, match="weights_only"):
         load_weights(MLP([2, 1]), tmp_path / "evil.pt")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_slice_of_a_deep_net_is_a_net_of_those_layers():
+    net, x = MLP([4, 8, 2]), torch.randn(5, 4)
+    assert names(net[:-1]) == names(net)[:-1]
+    torch.testing.assert_close(net[-1](net[:-1](x)), net(x))
