@@ -9,9 +9,12 @@ import time
 import pytest
 import torch
 
+LOOPBACK = {"linux": {"GLOO_SOCKET_IFNAME": "lo"}, "darwin": {"GLOO_SOCKET_IFNAME": "lo0"}}
 BUNDLED = os.environ | {"BNKIT_DATA": "bundled", "OMP_NUM_THREADS": "1"}
+BUNDLED |= LOOPBACK.get(sys.platform, {"USE_LIBUV": "0"})  # PyTorch's Windows builds lack libuv
 ALONE = [sys.executable, "-u", "-m", "bnkit"]
 TORCHRUN = [sys.executable, "-u", "-m", "torch.distributed.run", "--standalone"]
+TORCHRUN += ["--local-addr=127.0.0.1"]
 PAIR = [*TORCHRUN, "--nproc-per-node=2"]
 TRAIN = ["train", "--epochs=3", "--val-fraction=0.8", "--batch-size=62"]
 TRAIN += ["--optimizer=sgd", "--lr=0.1"]
