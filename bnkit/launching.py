@@ -130,6 +130,9 @@ def _join_group(rank, world_size, folder, backend, timeout):
     loopback = {"linux": "lo", "darwin": "lo0"}.get(sys.platform)
     if loopback in {name for _, name in socket.if_nameindex()}:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
+    # Gloo connects pair by pair. A rank that works briefly and leaves would close connections while
+    # others still wait for theirs; so all wait until each has joined, in new groups, too.
+    os.environ.setdefault("TORCH_DIST_INIT_BARRIER", "1")
     dist.init_process_group(
         backend,
         store=dist.FileStore(str(Path(folder, "store")), world_size),

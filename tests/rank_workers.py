@@ -162,3 +162,28 @@ def wait_forever(rank, world_size, folder):
 def settings(rank, world_size):
     """What launch prepared."""
     return dist.get_rank(), dist.get_world_size(), dist.get_backend(), torch.get_num_threads()
+
+
+class JoinsLate:
+    """An argument that makes the last rank one second late in returning from the connected group."""
+
+    def __setstate__(self, state):  # a process unpickles its arguments before it joins
+        distributed = dist.distributed_c10d
+        connect = distributed.ProcessGroupGloo
+
+        def connect_late(store, rank, size, *args, **kwargs):
+            group = connect(store, rank, size, *args, **kwargs)
+            if rank == size - 1:
+                time.sleep(1)
+                os.environ["JOINED"] = str(time.time())
+            return group
+
+        distributed.ProcessGroupGloo = connect_late
+
+    def __getstate__(self):
+        return {"late": True}  # an empty state would not be set
+
+
+def joined_and_began(rank, world_size, late):
+    """When this rank was late in joining, if it was, and when it began to work."""
+    return os.environ.get("JOINED"), time.time()

@@ -19,6 +19,12 @@ def test_launch_prepares_each_process():
     assert launch(rank_workers.settings, 2, threads=2) == [(0, 2, "gloo", 2), (1, 2, "gloo", 2)]
 
 
+def test_no_rank_works_before_all_have_joined():
+    # Else one that returns at once closes the connections that another still waits for.
+    (_, began), (joined, _) = launch(rank_workers.joined_and_began, 2, rank_workers.JoinsLate())
+    assert began >= float(joined)
+
+
 def test_a_worker_that_raises_is_named_with_its_own_traceback():
     with pytest.raises(RankError) as caught:
         launch(rank_workers.raise_in_one, 2)
