@@ -165,7 +165,7 @@ def settings(rank, world_size):
 
 
 class JoinsLate:
-    """An argument that makes the last rank one second late in returning from the connected group."""
+    """An argument that keeps the last rank, once connected, from joining for a second."""
 
     def __setstate__(self, state):  # a process unpickles its arguments before it joins
         distributed = dist.distributed_c10d
