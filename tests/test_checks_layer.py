@@ -12,29 +12,9 @@ from torch import nn
 
 from bnkit import layers
 from bnkit.checks import check_averaging_layer, check_layer, check_layer_2d
+from bnkit.checks.solutions.by_hand import Layer as Textbook
 
 CHAPTERS = Path(__file__).parents[1] / "chapters"
-
-
-class Textbook(nn.Module):
-    def __init__(self, num_features, eps=1e-5, momentum=0.1):
-        super().__init__()
-        self.eps, self.momentum = eps, momentum
-        self.weight = nn.Parameter(torch.ones(num_features))
-        self.bias = nn.Parameter(torch.zeros(num_features))
-        self.register_buffer("running_mean", torch.zeros(num_features))
-        self.register_buffer("running_var", torch.ones(num_features))
-        self.register_buffer("num_batches_tracked", torch.tensor(0))
-
-    def forward(self, x):
-        mean, var = self.running_mean, self.running_var
-        if self.training:
-            mean, var = x.mean(dim=0), x.var(dim=0, unbiased=False)
-            with torch.no_grad():
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(x.var(dim=0), self.momentum)
-                self.num_batches_tracked += 1
-        return self.weight * (x - mean) / torch.sqrt(var + self.eps) + self.bias
 
 
 class Library(Textbook):
