@@ -114,6 +114,13 @@ def test_shows_each_of_its_exercises_that_can_be_checked_below_its_stub(path: Pa
 
 
 @notebooks
+def test_page_shows_quizzes_and_progress_without_the_call_that_makes_them(path: Path) -> None:
+    calls = [c for c in code_cells(path) if re.match(r"(questions\.\w+|progress)\(", c.source)]
+    assert len(calls) >= 2
+    assert not [c.id for c in calls if "remove-input" not in c.metadata.get("tags", [])]
+
+
+@notebooks
 def test_is_neither_a_note_nor_a_treatise(path: Path) -> None:
     words = sum(len(text.split()) for text in markdown(path))
     assert words in WORDS, f"{words} words"
