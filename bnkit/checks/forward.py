@@ -107,10 +107,12 @@ def check_forward(fn: Callable, *, limit: float = LIMIT) -> CheckResult:
     return examine(_FORWARD, fn, limit)
 
 
-def _image_probe(shape: tuple[int, ...], eps: float, gradients: bool = False) -> Probe:
+def _image_probe(
+    shape: tuple[int, ...], eps: float, gradients: bool = False, offset: float = 0.0
+) -> Probe:
     count, channels = torch.Size(shape).numel(), shape[1]
     inputs = {
-        "x": (torch.arange(count) ** 2 % 11).float().view(shape),
+        "x": (torch.arange(count) ** 2 % 11 + offset).float().view(shape),
         "weight": torch.arange(channels) + 1.0,
         "bias": 2.0 - torch.arange(channels),
         "eps": eps,
@@ -123,6 +125,7 @@ _IMAGE_PROBES = [
     _image_probe((2, 3, 2, 2), 0.5),
     _image_probe((3, 2, 2, 4), 1e-3),
     _image_probe((2, 2, 2, 2), 1e-5),
+    _image_probe((2, 1, 1, 2), 1e-5, offset=10000.0),
 ]
 
 

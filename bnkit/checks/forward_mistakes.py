@@ -12,6 +12,7 @@ __all__ = [
     "EPSILON",
     "EQUATIONS",
     "FORWARD",
+    "TWO_FORMULAS",
     "UNDO",
     "WHICH_VARIANCE",
     "WRONG_GRADIENTS",
@@ -198,6 +199,10 @@ FORWARD = [
     Mistake(
         "gamma forgotten", "forward", _no_weight,
         "Call your function with two different weights. Does the output change?", UNDO,
+    ),
+    Mistake(
+        "gamma and beta forgotten", "forward", lambda x, weight, bias, eps: normalized(x, eps),
+        "Which two arguments does your function never use?", UNDO,
     ),
     Mistake(
         "beta scaled by gamma", "forward", _bias_scaled,

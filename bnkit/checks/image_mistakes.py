@@ -8,6 +8,8 @@ from bnkit.checks.exercise import Mistake
 from bnkit.checks.forward_mistakes import (
     AXES,
     EPSILON,
+    TWO_FORMULAS,
+    UNDO,
     WHICH_VARIANCE,
     WRONG_GRADIENTS,
     normalized,
@@ -44,6 +46,24 @@ def _eps_outside_2d(x, weight, bias, eps):
     centred = x - x.mean((0, 2, 3), keepdim=True)
     std = torch.sqrt(centred.square().mean((0, 2, 3), keepdim=True))
     return _affine(centred / (std + eps), weight, bias)
+
+
+def _no_eps_2d(x, weight, bias, eps):
+    return _affine(normalized(x, 0.0, (0, 2, 3)), weight, bias)
+
+
+def _one_pass_2d(x, weight, bias, eps):
+    mean = x.mean((0, 2, 3), keepdim=True)
+    var = (x * x).mean((0, 2, 3), keepdim=True) - mean * mean
+    return _affine((x - mean) / torch.sqrt(var + eps), weight, bias)
+
+
+def _no_bias_2d(x, weight, bias, eps):
+    return weight.view(1, -1, 1, 1) * normalized(x, eps, (0, 2, 3))
+
+
+def _no_weight_2d(x, weight, bias, eps):
+    return normalized(x, eps, (0, 2, 3)) + bias.view(1, -1, 1, 1)
 
 
 def _detached_2d(x, weight, bias, eps):
@@ -101,6 +121,28 @@ FORWARD_2D = [
     Mistake(
         "epsilon outside the root", "forward_2d", _eps_outside_2d,
         "Is epsilon added to a variance or to a standard deviation?", EPSILON,
+    ),
+    Mistake(
+        "epsilon missing", "forward_2d", _no_eps_2d,
+        "What does your code return for a channel that has the same value in every pixel?", EPSILON,
+    ),
+    Mistake(
+        "variance as E[x²] − E[x]²", "forward_2d", _one_pass_2d,
+        "Add 10,000 to every pixel, in float32. The output should not change at all.",
+        TWO_FORMULAS,
+    ),
+    Mistake(
+        "gamma and beta forgotten", "forward_2d",
+        lambda x, weight, bias, eps: normalized(x, eps, (0, 2, 3)),
+        "Which two arguments does your function never use?", UNDO,
+    ),
+    Mistake(
+        "beta forgotten", "forward_2d", _no_bias_2d,
+        "Call your function with two different biases. Does the output move?", UNDO,
+    ),
+    Mistake(
+        "gamma forgotten", "forward_2d", _no_weight_2d,
+        "Call your function with two different weights. Does the output change?", UNDO,
     ),
     Mistake(
         "detached statistics", "forward_2d", _detached_2d,
