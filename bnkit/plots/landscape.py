@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from bnkit.plots.style import COLORS, appearance, new_axes, to_numpy
 
@@ -94,6 +95,7 @@ def gradient_by_layer(
         line = first[-1] * growth ** (len(first) - depth.astype(float))
         ax.plot(depth, line, ":", color=COLORS["reference"], linewidth=2.5, label="theory")
     ax.set(yscale="log", xlabel="layer", ylabel="squared gradient norm", title=title)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if ylim:
         ax.set_ylim(*ylim)
     ax.legend()
