@@ -62,7 +62,9 @@ def shift_check(make):
 
 
 def synchronized(shards, eps):
-    count = sum(len(x) for x in shards)
-    mean = sum(x.sum(dim=0) for x in shards) / count  # first the sums
-    var = sum(((x - mean) ** 2).sum(dim=0) for x in shards) / count  # then centered squares
+    # what each process tells the others, in one message
+    told = [(len(x), x.mean(dim=0), x.var(dim=0, unbiased=False)) for x in shards if len(x)]
+    count = sum(n for n, _, _ in told)
+    mean = sum(n * m for n, m, _ in told) / count
+    var = sum(n * (v + (m - mean) ** 2) for n, m, v in told) / count
     return [(x - mean) / torch.sqrt(var + eps) for x in shards]

@@ -98,8 +98,10 @@ TASKS = [
         "all examples.",
         solutions.synchronized,
         (
-            "Shards may have different sizes. What must every process tell besides its sum?",
-            "First the common mean, then the squares of the distances from it.",
+            "Shards may have different sizes. What must every process tell besides its mean and "
+            "its variance?",
+            "Merge the means with the counts as weights. Then the variances: each needs the "
+            "squared distance of its mean from the common one.",
         ),
     ),
 ]  # fmt: skip
