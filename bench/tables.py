@@ -48,7 +48,8 @@ def goals_sentence(ratios: list[Ratio]) -> str:
         few = {1: "The goal is met.", 2: "Both goals are met."}
         return few.get(len(with_goal), f"All {len(with_goal)} goals are met.")
     named = "; ".join(f"{r.name}, {r.median:.2f} against {r.goal[0]} {r.goal[1]}" for r in missed)
-    count = "The goal is" if len(with_goal) == 1 else f"Of {len(with_goal)} goals {len(missed)}"
+    few = f"{len(missed)} is" if len(missed) == 1 else f"{len(missed)} are"
+    count = "The goal is" if len(with_goal) == 1 else f"Of {len(with_goal)} goals {few}"
     return f"{count} missed: {named}."
 
 

@@ -116,7 +116,7 @@ def test_met_goals_are_counted() -> None:
 def test_a_missed_goal_is_named_with_its_number() -> None:
     slow = {**RATES, "fit torch": [30.0, 30.0, 30.0]}
     assert sentences.training(slow).endswith(
-        "Of 4 goals 2 missed: plain recipe, `nn`, 3.00 against ≥ 3.2; "
+        "Of 4 goals 2 are missed: plain recipe, `nn`, 3.00 against ≥ 3.2; "
         "skorch, `nn`, 0.86 against > 1."
     )
     assert "**missed**" in tables.training_table(slow)
