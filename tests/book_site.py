@@ -90,6 +90,13 @@ OVERFLOWING = """() => document.documentElement.scrollWidth <= innerWidth ? [] :
     .map(e => `${e.tagName}.${e.className} ${e.textContent.slice(0, 40)}`).slice(0, 5)
     .concat(`page is ${document.documentElement.scrollWidth} wide`)"""
 
+# Tables of the text that must be pushed sideways to be read; numbers that code printed may.
+CUT_TABLES = """() => [...document.querySelectorAll('.bd-article table')]
+  .filter(table => !table.closest('.cell_output')).filter(table => {
+    const box = table.closest('.pst-scrollable-table-container') || table.parentElement;
+    return box.scrollWidth > box.clientWidth + 1;
+  }).map(table => table.textContent.trim().slice(0, 80))"""
+
 # Boxes around outputs and figures whose ground is much paler than the dark page.
 PALE_BOXES = """() => [...document.querySelectorAll(
     '.bd-article :is(.cell, figure, table, .admonition), .bd-article img, ' +
@@ -123,6 +130,7 @@ class Visit:
     broken_images: list[str] = field(default_factory=list)
     alt_texts: list[str] = field(default_factory=list)
     overflowing: list[str] = field(default_factory=list)
+    cut_tables: list[str] = field(default_factory=list)
     pale_boxes: list[str] = field(default_factory=list)
     prose: str = ""
     faults: list[str] = field(default_factory=list)  # what axe finds, where it looked
@@ -203,6 +211,7 @@ def measure(page: Page, visit: Visit) -> Visit:
     visit.broken_images = page.evaluate(BROKEN_IMAGES)
     visit.alt_texts = page.evaluate(ALT_TEXTS)
     visit.overflowing = page.evaluate(OVERFLOWING)
+    visit.cut_tables = page.evaluate(CUT_TABLES)
     visit.pale_boxes = page.evaluate(PALE_BOXES)
     visit.prose = page.evaluate(PROSE)
     return visit

@@ -161,6 +161,7 @@ def test_page_looks_after_itself(visit: Callable, name: str, scheme: str, width:
     assert not seen.broken_images
     assert not seen.math_errors
     assert not seen.overflowing, "scrolls sideways"
+    assert not seen.cut_tables, "a table scrolls sideways"
     assert not RAW_MARKUP.findall(seen.prose), "shows raw markup"
 
 
@@ -211,6 +212,25 @@ def test_first_visit_loads_little(browser: Browser, address: str) -> None:
     context.close()
     weight = sum(compressed(body) for body in loaded.values() if body)
     assert 300 * KB < weight <= 1.3 * MB, f"{weight / KB:.0f} KB"
+
+
+@in_chromium
+@every_scheme
+def test_a_wide_table_is_cards_on_a_phone_whose_lines_say_their_heading(
+    browser: Browser, address: str, scheme: str
+) -> None:
+    context = open_context(browser, WIDTHS["phone"], scheme)
+    page = open_page(context.new_page(), f"{address}/chapters/teaching.html")
+    tables = page.locator(".stacked > table")
+    assert tables.count() == page.locator(".bd-article table").count() >= 5
+    lesson = tables.filter(has_text="Four steps by hand").locator("tbody tr").first
+    lines = [cell.inner_text() for cell in lesson.locator("td").all()]
+    headings = ("Minutes: ", "Topic: ", "Show: ", "Let them: ")
+    assert all(line.startswith(heading) for line, heading in zip(lines, headings, strict=True))
+    page.set_viewport_size({"width": WIDTHS["desktop"], "height": 900})
+    page.wait_for_function("!document.querySelector('.stacked')")
+    assert not page.locator(".cell-label:visible").count()
+    context.close()
 
 
 @in_chromium
