@@ -11,6 +11,7 @@ from bnkit.checks import (
     check_running_statistics,
     check_to_pytorch,
 )
+from bnkit.checks.catalogue import EXERCISES
 
 
 def textbook(running_mean, running_var, x, momentum):
@@ -87,3 +88,13 @@ def test_a_right_freeze_passes():
                 layer.eval()
 
     assert check_freeze(freeze).passed
+
+
+def test_a_nested_layer_is_seen_to_move_whatever_dropout_leaves_of_its_input():
+    def freeze(model):
+        model[1].eval()
+
+    probe = EXERCISES["freeze"].probes[0]
+    for seed in range(64):  # one in sixteen draws leaves nothing but zeros
+        torch.manual_seed(seed)
+        assert probe.run(freeze)["inner statistics"] == "move"
