@@ -74,23 +74,23 @@ IN_TEXT = {
         },
     ),
     "03-momentum": Question(
-        "A Keras model uses momentum=0.99 and epsilon=0.001. Which PyTorch layer behaves like it?",
+        "A Keras model uses `momentum=0.99` and `epsilon=0.001`. Which PyTorch layer behaves like it?",
         [
             choice(
-                "nn.BatchNorm1d(C, momentum=0.99, eps=1e-3)",
+                "`nn.BatchNorm1d(C, momentum=0.99, eps=1e-3)`",
                 "That one forgets 99 % of its statistics at each batch.",
             ),
             choice(
-                "nn.BatchNorm1d(C, momentum=0.01, eps=1e-3)",
+                "`nn.BatchNorm1d(C, momentum=0.01, eps=1e-3)`",
                 "The two conventions add up to 1.",
                 correct=True,
             ),
             choice(
-                "nn.BatchNorm1d(C), the defaults match",
-                "Neither does: PyTorch's defaults are momentum 0.1 and eps 1e-5.",
+                "`nn.BatchNorm1d(C)`, the defaults match",
+                "Neither does: PyTorch's defaults are `momentum=0.1` and `eps=1e-5`.",
             ),
             choice(
-                "nn.BatchNorm1d(C, momentum=0.01)",
+                "`nn.BatchNorm1d(C, momentum=0.01)`",
                 r"The memory is right now, but \(\epsilon\) is a hundred times smaller.",
             ),
         ],
