@@ -74,7 +74,8 @@ IN_TEXT = {
         },
     ),
     "03-momentum": Question(
-        "A Keras model uses `momentum=0.99` and `epsilon=0.001`. Which PyTorch layer behaves like it?",
+        "A Keras model uses `momentum=0.99` and `epsilon=0.001`. Which PyTorch layer behaves like "
+        "it?",
         [
             choice(
                 "`nn.BatchNorm1d(C, momentum=0.99, eps=1e-3)`",
