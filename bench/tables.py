@@ -27,7 +27,8 @@ class Ratio:
         return self.goal is None or COMPARE[self.goal[0]](self.median, self.goal[1])
 
     def spread(self) -> str:
-        return f"{self.median:.2f} ({min(self.values):.2f}–{max(self.values):.2f})"
+        low, high = min(self.values), max(self.values)
+        return f"{self.median:.2f}\u00a0({low:.2f}\u2060–\u2060{high:.2f})"  # stays on one line
 
     def verdict(self) -> str:
         if self.goal is None:
@@ -66,7 +67,7 @@ def median(values: list[float]) -> str:
 
 def both(times: dict, before: str, after: str) -> str:
     """Two medians in one cell, since five columns are too many for a phone."""
-    return f"{median(times[before])} → {median(times[after])}"
+    return f"{median(times[before])}\u00a0→\u00a0{median(times[after])}"
 
 
 def shape_of(row: dict) -> str:

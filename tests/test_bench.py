@@ -100,7 +100,7 @@ def test_the_median_is_judged_as_it_is_printed() -> None:
 
 
 def test_a_ratio_shows_its_median_and_range() -> None:
-    assert tables.Ratio("a", [3.0, 1.0, 2.0]).spread() == "2.00 (1.00–3.00)"
+    assert tables.Ratio("a", [3.0, 1.0, 2.0]).spread() == "2.00\u00a0(1.00\u2060–\u20603.00)"
 
 
 def test_a_ratio_pairs_the_repetitions_of_one_run() -> None:
