@@ -22,8 +22,15 @@ def training(rates: dict) -> str:
     return (
         f"With PyTorch's layer `fit` trains {plain.median:.1f} times as many samples a second as "
         f"the plain recipe, with bnkit's {built.median:.1f} times as many; it trains {versus}. "
-        f"{goals_sentence([plain, built, *trainers])}"
+        f"{goals_sentence([plain, built, *trainers])}{ties(trainers)}"
     )
+
+
+def ties(ratios: list[Ratio]) -> str:
+    """Whose single rounds fall on both sides of 1, where a median says little."""
+    even = [r.name.split(",")[0] for r in ratios if min(r.values) < 1 < max(r.values)]
+    named = " and ".join(even)
+    return f" Rounds against {named} fall on both sides of 1: a tie." if even else ""
 
 
 def floor(rates: dict) -> str:

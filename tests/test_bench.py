@@ -113,6 +113,14 @@ def test_met_goals_are_counted() -> None:
     assert sentences.floor(RATES).endswith("Both goals are met.")
 
 
+def test_rounds_on_both_sides_of_one_are_a_tie() -> None:
+    uneven = {**RATES, "fit torch": [55.0, 19.0, 55.0]}
+    assert sentences.training(uneven).endswith(
+        "Rounds against Lightning and skorch fall on both sides of 1: a tie."
+    )
+    assert "tie" not in sentences.training(RATES)
+
+
 def test_a_missed_goal_is_named_with_its_number() -> None:
     slow = {**RATES, "fit torch": [30.0, 30.0, 30.0]}
     assert sentences.training(slow).endswith(
