@@ -6,7 +6,8 @@ A virtual environment gets the versions of tests/colab_pins.txt. It is made by C
 $COLAB_PYTHON names one or the path has one, and then holds Colab's torch too. Where either cannot
 be had, this Python's torch is linked into it. Each notebook lies in an empty folder beside the
 wheel; its own first cell has to install bnkit, and there is no network for it. A deprecation
-warning out of bnkit or out of a cell is an error.
+warning out of bnkit or out of a cell is an error. Two notebooks run at a time, each in an
+environment of its own.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from queue import SimpleQueue
 
 import nbformat
 from nbclient import NotebookClient
@@ -32,6 +35,7 @@ PINS = ROOT / "tests" / "colab_pins.txt"
 COLAB_PYTHON = "3.13"
 LINKED = {"torch", "torchvision", "tqdm"}  # from this Python, with what they need
 CELL_TIMEOUT = 300  # seconds
+JOBS = 2  # notebooks at a time; each computes in one thread
 STARTUP = r"""
 import sys, warnings
 
@@ -131,31 +135,31 @@ def make_environment(folder: Path) -> Path:
     return python
 
 
-def prepare_kernel(folder: Path, python: Path) -> None:
-    """Describe the kernel, with warnings from bnkit as errors and no way to a network."""
-    startup = folder / "ipython" / "profile_default" / "startup"
+def prepare_kernel(folder: Path, python: Path, name: str = "colab") -> None:
+    """Describe a kernel, with warnings from bnkit as errors and no way to a network."""
+    startup = folder / name / "profile_default" / "startup"
     startup.mkdir(parents=True)
     (startup / "00-strict.py").write_text(STARTUP)
-    spec = folder / "jupyter" / "kernels" / "colab"
+    spec = folder / "jupyter" / "kernels" / name
     spec.mkdir(parents=True)
     nowhere = "http://127.0.0.1:9"
     offline = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), nowhere)
     settings = {"BNKIT_WIDGETS": "live", "OMP_NUM_THREADS": "1", "PIP_NO_INDEX": "1"}
     settings |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    settings |= {"IPYTHONDIR": str(folder / "ipython"), "PYTHONPATH": "", "NO_PROXY": "127.0.0.1"}
+    settings |= {"IPYTHONDIR": str(folder / name), "PYTHONPATH": "", "NO_PROXY": "127.0.0.1"}
     argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     kernel = {"argv": argv, "display_name": "like Colab", "language": "python"}
     (spec / "kernel.json").write_text(json.dumps(kernel | {"env": offline | settings}))
     os.environ["JUPYTER_PATH"] = str(folder / "jupyter")
 
 
-def execute(notebook: nbformat.NotebookNode, folder: str) -> str | None:
+def execute(notebook: nbformat.NotebookNode, folder: str, kernel: str = "colab") -> str | None:
     """Run all cells in a new kernel; return what went wrong and where, if anything."""
     cells = ["none yet"]
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
-        kernel_name="colab",
+        kernel_name=kernel,
         resources={"metadata": {"path": folder}},
         on_cell_start=lambda cell, cell_index: cells.append(f"{cell_index} ({cell.id})"),
     )
@@ -166,7 +170,7 @@ def execute(notebook: nbformat.NotebookNode, folder: str) -> str | None:
     return None
 
 
-def run(path: Path, wheel: Path, python: Path) -> bool:
+def run(path: Path, wheel: Path, python: Path, kernel: str) -> bool:
     """Run one notebook alone, and say how it went."""
     pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "uninstall", "--yes", "bnkit"], check=True, stderr=subprocess.DEVNULL)
@@ -174,7 +178,7 @@ def run(path: Path, wheel: Path, python: Path) -> bool:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         shutil.copy(wheel, folder)
         shutil.copy(path, folder)
-        failure = execute(nbformat.read(path, as_version=4), folder)
+        failure = execute(nbformat.read(path, as_version=4), folder, kernel)
     if failure:
         print(f"{path.name}: {failure}", file=sys.stderr, flush=True)
     else:
@@ -184,10 +188,23 @@ def run(path: Path, wheel: Path, python: Path) -> bool:
 
 def main(wheel: str, *names: str) -> int:
     paths = [Path(name) for name in names] or sorted((ROOT / "chapters").glob("[0-9]*.ipynb"))
+    free: SimpleQueue[tuple[Path, str]] = SimpleQueue()
+
+    def run_in_a_free_one(path: Path) -> bool:
+        python, kernel = free.get()
+        try:
+            return run(path, Path(wheel).resolve(), python, kernel)
+        finally:
+            free.put((python, kernel))
+
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        python = make_environment(Path(folder))
-        prepare_kernel(Path(folder), python)
-        return 0 if all([run(path, Path(wheel).resolve(), python) for path in paths]) else 1
+        for name in [f"colab-{number}" for number in range(min(JOBS, len(paths)))]:
+            (home := Path(folder, f"env-{name}")).mkdir()
+            python = make_environment(home)
+            prepare_kernel(Path(folder), python, name)
+            free.put((python, name))
+        with ThreadPoolExecutor(JOBS) as pool:
+            return 0 if all(list(pool.map(run_in_a_free_one, paths))) else 1
 
 
 if __name__ == "__main__":
