@@ -15,7 +15,7 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-PACKAGE = Path(__file__).parents[1] / "bnkit"
+PACKAGE = Path(__file__).parents[1] / "bnkit" / "book"
 SOURCES = ["playground_page.py", "static/playground.js", "static/playground.css"]
 
 

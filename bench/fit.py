@@ -22,8 +22,8 @@ from torchvision import datasets
 from torchvision.transforms import ToTensor
 
 from bench.trainers import lightning_trainer, skorch_trainer
-from bnkit.batch_loader import BatchLoader
 from bnkit.data import MNIST, load_mnist, mnist_loaders
+from bnkit.data.loader import BatchLoader
 from bnkit.models import BatchNormNet
 from bnkit.training import fit
 

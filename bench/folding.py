@@ -11,7 +11,7 @@ from torch import nn
 
 from bench.timing import fresh_runs, interleaved
 from bnkit import layers
-from bnkit.folding import fold_batch_norm
+from bnkit.functional import fold_batch_norm
 
 BATCH_SIZES = (1, 64)
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bnkit.batch_loader import BatchLoader
+from bnkit.data.loader import BatchLoader
 from bnkit.models import BatchNormNet
 
 __all__ = ["lightning_trainer", "skorch_trainer"]

@@ -21,13 +21,13 @@ import torch
 from tqdm import tqdm
 
 import bnkit
-from bnkit.checkpoint import CheckpointError
 from bnkit.data import MNIST, CorruptDataError, load_mnist, mnist_loaders
+from bnkit.data.files import find_mnist
 from bnkit.distributed import convert_sync_batchnorm
-from bnkit.mnist_files import find_mnist
+from bnkit.distributed.replicas import Replicas, torchrun_replicas
 from bnkit.models import NORMS, BatchNormNet, save_weights
-from bnkit.parallel import Replicas, torchrun_replicas
 from bnkit.training import EarlyStopping, History, evaluate, fit, set_seed
+from bnkit.training.checkpoint import CheckpointError
 
 __all__ = ["main", "parse"]
 

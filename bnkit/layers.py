@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from bnkit import functional as F
-from bnkit.relative_layers import AffineModule, GroupNorm, LayerNorm, RMSNorm
+from bnkit.relatives import AffineModule
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "LayerNorm", "RMSNorm"]
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
 
 
 class BatchNorm(AffineModule):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torchvision.datasets import MNIST as TV_MNIST
 
-from bnkit import mnist_files
+from bnkit.data import files as mnist_files
 
 SIZES = {"train": 12, "t10k": 5}
 

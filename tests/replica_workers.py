@@ -1,4 +1,4 @@
-"""What tests of bnkit.parallel start in several processes; the processes import this module."""
+"""What tests of several replicas start; the processes import this module."""
 
 import copy
 import signal
@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bnkit.batch_loader import BatchLoader
-from bnkit.distributed import convert_sync_batchnorm
+from bnkit.data.loader import BatchLoader
+from bnkit.distributed import Replicas, convert_sync_batchnorm
 from bnkit.models import MLP
-from bnkit.training import EarlyStopping, Replicas, evaluate, fit, set_seed
+from bnkit.training import EarlyStopping, evaluate, fit, set_seed
 
 X = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
 Y = (X @ torch.randn(6, 3, generator=torch.Generator().manual_seed(1))).argmax(1)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchvision.transforms import ToTensor
 
-from bnkit.batch_loader import BatchLoader
+from bnkit.data.loader import BatchLoader
 
 IMAGES = torch.arange(10 * 28 * 28).remainder(256).to(torch.uint8).view(10, 28, 28)
 LABELS = torch.arange(10)

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
-from bnkit.batch_loader import BatchLoader
-from bnkit.checkpoint import CheckpointError
+from bnkit.data.loader import BatchLoader
 from bnkit.models import MLP
 from bnkit.training import EarlyStopping, fit, set_seed
+from bnkit.training.checkpoint import CheckpointError
 
 X = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
 Y = (X @ torch.randn(6, 3, generator=torch.Generator().manual_seed(1))).argmax(1)

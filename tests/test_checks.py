@@ -14,7 +14,7 @@ import torch
 from bnkit import checks
 from bnkit.checks import Mistake, examine
 from bnkit.checks.catalogue import EXERCISES, MISTAKES
-from bnkit.checks.runner import run_limited
+from bnkit.book.run import run_limited
 
 CHAPTERS = Path(__file__).parents[1] / "chapters"
 VERSIONS = [

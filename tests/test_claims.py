@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bnkit.claims import MIME_TYPE, VERDICTS, Difference, claim, paired_difference, verdict_of
+from bnkit.book.claims import MIME_TYPE, VERDICTS, Difference, claim, paired_difference, verdict_of
 
 SOURCE = "Ioffe and Szegedy, [2015](https://arxiv.org/abs/1502.03167)"
 STRONG = Difference(0.05, 0.01, 3)

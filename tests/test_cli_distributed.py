@@ -22,7 +22,8 @@ TRAIN_PAIR = [*TRAIN, "--sync-bn"]  # 1,800 samples: the last batch has 2, so on
 
 DIE = """
 import os, signal, sys
-from bnkit import batch_loader, cli
+from bnkit import cli
+from bnkit.data import loader as batch_loader
 
 iterate = batch_loader.BatchLoader.__iter__
 

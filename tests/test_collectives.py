@@ -1,11 +1,11 @@
-"""bnkit.collectives: a sum that gradients pass, and processes that compare what they have."""
+"""Collectives: a sum that gradients pass, and processes that compare what they have."""
 
 import pytest
 import rank_workers
 import torch
 
-from bnkit.collectives import Description, refuse_differences, refuse_refusals
-from bnkit.launching import launch
+from bnkit.distributed.collectives import Description, refuse_differences, refuse_refusals
+from bnkit.distributed.launching import launch
 
 
 def test_a_sum_over_ranks_is_differentiable_twice():

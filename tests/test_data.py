@@ -4,9 +4,9 @@ import pytest
 import torch
 from fake_mnist import SIZES, fake_official, mirror, write  # noqa: F401
 
-from bnkit import mnist_files
 from bnkit.data import CorruptDataError, bundled_mnist, load_mnist, mnist_loaders
-from bnkit.mnist_files import OFFICIAL, cache_folder, find_mnist, read_bundled, read_idx
+from bnkit.data import files as mnist_files
+from bnkit.data.files import OFFICIAL, cache_folder, find_mnist, read_bundled, read_idx
 
 OFFICIAL_FILES = find_mnist(os.environ["BNKIT_DATA"]) if os.environ.get("BNKIT_DATA") else []
 needs_official = pytest.mark.skipif(not OFFICIAL_FILES, reason="$BNKIT_DATA has no official MNIST")
@@ -76,7 +76,7 @@ class TestLoadMnist:
         assert "9,000 to train, 1,000 to test, shuffled" in out
 
     def test_no_download_is_tried_when_none_is_wanted(self, monkeypatch, capsys):
-        monkeypatch.setattr("bnkit.data.download_mnist", lambda *a, **k: pytest.fail("tried"))
+        monkeypatch.setattr("bnkit.data.mnist.download_mnist", lambda *a, **k: pytest.fail("tried"))
         assert load_mnist(download=False).source == "bundled"
         assert "no download" not in capsys.readouterr().out
 
@@ -87,7 +87,7 @@ class TestLoadMnist:
     @pytest.mark.usefixtures("mirror")
     def test_a_download_is_kept_in_the_users_cache(self, monkeypatch):
         assert load_mnist().source == "official"
-        monkeypatch.setattr("bnkit.data.download_mnist", lambda *a, **k: pytest.fail("again"))
+        monkeypatch.setattr("bnkit.data.mnist.download_mnist", lambda *a, **k: pytest.fail("again"))
         assert load_mnist().source == "official"
         assert [p.name for p in cache_folder().iterdir()] == ["MNIST"]
 
@@ -112,7 +112,9 @@ class TestLoadMnist:
             load_mnist(folder if place == "root" else None)
 
     def test_bundled_digits_can_be_asked_for(self, monkeypatch, capsys):
-        monkeypatch.setattr("bnkit.data.look_for_mnist", lambda *a, **k: pytest.fail("looked"))
+        monkeypatch.setattr(
+            "bnkit.data.mnist.look_for_mnist", lambda *a, **k: pytest.fail("looked")
+        )
         monkeypatch.setenv("BNKIT_DATA", "bundled")
         assert load_mnist().source == "bundled"
         assert "as $BNKIT_DATA asks" in capsys.readouterr().out

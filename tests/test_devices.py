@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 import bnkit
 from bnkit import layers
-from bnkit.batch_loader import BatchLoader
-from bnkit.devices import device_of, move
+from bnkit.data.loader import BatchLoader
 from bnkit.models import MLP, BatchNormNet
 from bnkit.training import evaluate, fit
+from bnkit.training.devices import device_of, move
 
 PACKAGE = Path(bnkit.__file__).parent
 CASES = {

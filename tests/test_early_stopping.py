@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from bnkit.early_stopping import EarlyStopping
+from bnkit.training.early_stopping import EarlyStopping
 
 
 def run(losses, **options):

@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from chromium import chromium, opened, standalone
 from torch import nn
 
+from bnkit.book.quiz import choice, quiz
 from bnkit.checks import check, exercise, progress
 from bnkit.checks.catalogue import EXERCISES
 from bnkit.checks.record import RECORDS
 from bnkit.checks.tasks import TASKS, of_chapter
-from bnkit.quiz import choice, quiz
 
 
 @pytest.fixture(autouse=True)

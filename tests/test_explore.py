@@ -13,8 +13,8 @@ import pytest
 from chromium import chromium, opened, standalone
 from PIL import Image
 
-from bnkit.explore import explore, widget_home
-from bnkit.page import png
+from bnkit.book.explore import explore, widget_home
+from bnkit.book.page import png
 
 
 @pytest.fixture(autouse=True)

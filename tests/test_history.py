@@ -1,7 +1,7 @@
 import csv
 import math
 
-from bnkit.history import History
+from bnkit.training.history import History
 
 
 def table(path):

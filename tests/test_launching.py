@@ -1,4 +1,4 @@
-"""bnkit.launching: what each process returned, or which one failed and how; never a hang."""
+"""launch: what each process returned, or which one failed and how; never a hang."""
 
 import multiprocessing
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import rank_workers
 
-from bnkit.launching import RankError, launch
+from bnkit.distributed.launching import RankError, launch
 
 
 def test_launch_prepares_each_process():

@@ -225,4 +225,4 @@ def test_relatives_are_drop_ins(name, arguments, shape):
 
 
 def test_group_norm_refuses_groups_that_do_not_divide_the_channels():
-    assert_same_refusal(layers.GroupNorm, nn.GroupNorm, 4, 6)
+    assert_same_refusal(relatives.GroupNorm, nn.GroupNorm, 4, 6)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bnkit.claims import MIME_TYPE, Difference, claim
+from bnkit.book.claims import MIME_TYPE, Difference, claim
 
 ROOT = Path(__file__).parents[1]
 OWED = {

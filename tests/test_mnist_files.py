@@ -11,8 +11,8 @@ from fake_mnist import SIZES, contents, fake_official, mirror, write  # noqa: F4
 from torchvision.datasets import MNIST as TV_MNIST
 from torchvision.datasets.mnist import read_image_file
 
-from bnkit import mnist_files
-from bnkit.mnist_files import (
+from bnkit.data import files as mnist_files
+from bnkit.data.files import (
     ASSETS,
     BUNDLED,
     CorruptDataError,

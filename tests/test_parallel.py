@@ -1,4 +1,4 @@
-"""bnkit.parallel: several processes train as one."""
+"""bnkit.distributed.replicas: several processes train as one."""
 
 import pytest
 import replica_workers
@@ -6,7 +6,7 @@ import torch
 from replica_workers import loaders, net, train, uneven_batches
 
 from bnkit.distributed import launch
-from bnkit.parallel import Replicas, torchrun_replicas
+from bnkit.distributed.replicas import Replicas, torchrun_replicas
 from bnkit.training import evaluate, set_seed
 
 

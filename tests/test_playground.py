@@ -19,8 +19,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bnkit.playground import Playground, playground
-from bnkit.playground_page import DEFAULTS, STATIC, playground_html
+from bnkit.book.playground import Playground, playground
+from bnkit.book.playground_page import DEFAULTS, STATIC, playground_html
 
 BROWSER = os.environ.get("CHROMIUM") or shutil.which("chromium")
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -71,7 +71,7 @@ def test_playground_is_html_when_baked_and_a_widget_when_live(monkeypatch):
 
 def test_live_falls_back_to_html_without_anywidget(monkeypatch):
     monkeypatch.setenv("BNKIT_WIDGETS", "live")
-    monkeypatch.setattr("bnkit.playground.anywidget", None)
+    monkeypatch.setattr("bnkit.book.playground.anywidget", None)
     assert "text/html" in playground()._repr_mimebundle_()
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from chromium import chromium, opened, standalone
 
-from bnkit.page import prose
+from bnkit.book.page import prose
 from bnkit.questions import QUESTIONS, check_yourself
 
 ROOT = Path(__file__).parents[1]

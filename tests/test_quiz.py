@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 from chromium import chromium, opened, standalone
 
-from bnkit.quiz import choice, predict, quiz
+from bnkit.book.quiz import choice, predict, quiz
 
 CHOICES = [
     choice(r"\( \frac{1}{N} \sum (x - \mu)^2 \)", "Yes: the `biased` one.", correct=True),

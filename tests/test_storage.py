@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from bnkit import storage
-from bnkit.history import History
 from bnkit.models import MLP, save_weights
 from bnkit.storage import load_tensors, save_tensors, write_whole
+from bnkit.training.history import History
 
 
 def failing_open(code):

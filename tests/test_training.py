@@ -12,11 +12,11 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from bnkit.batch_loader import BatchLoader
 from bnkit.data import bundled_mnist, mnist_loaders
-from bnkit.early_stopping import EarlyStopping
+from bnkit.data.loader import BatchLoader
 from bnkit.models import MLP, BatchNormNet
 from bnkit.training import evaluate, fit, set_seed
+from bnkit.training.early_stopping import EarlyStopping
 
 
 def batches(n=40, batch_size=16, features=6, classes=3):

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.live
 EXPLORE = r"""
 import matplotlib.pyplot as plt
 from bnkit import plots
-from bnkit.explore import explore
+from bnkit.book.explore import explore
 
 def draw(gamma, beta):
     figure, panels = plt.subplots(1, 2, figsize=(6, 2.5))
@@ -48,7 +48,7 @@ print(f"{min(s for s in seconds if s > 0.005):.3f}")
 """
 
 QUIZ = r"""
-from bnkit.quiz import choice, quiz
+from bnkit.book.quiz import choice, quiz
 quiz(r"Which is \( \mu \)?", [choice("the mean", "Yes, over the batch.", correct=True),
                               choice("the variance", r"That is \( \sigma^2 \).")])
 """

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bnkit import workers
+from bnkit.book import workers
 from bnkit.distributed import launch
 from bnkit.models import MLP
 from bnkit.training import set_seed

@@ -10,9 +10,9 @@ from torch import Tensor
 from bnkit import functional as F
 from bnkit.checks.backward_mistakes import BACKWARD, BACKWARD_2D, LAYER_NORM_BACKWARD
 from bnkit.checks.exercise import Exercise, examine
-from bnkit.checks.observation import Probe, as_seen, calls
-from bnkit.checks.result import CheckResult
-from bnkit.checks.runner import LIMIT
+from bnkit.book.observe import Probe, as_seen, calls
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
 
 __all__ = ["EXERCISES", "check_backward", "check_backward_2d", "check_layer_norm_backward"]
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from bnkit.checks.block_mistakes import CLOSE_DOORS, REESTIMATED, SKIP_BLOCK
 from bnkit.checks.exercise import Exercise, examine
-from bnkit.checks.observation import Facets, Probe, as_seen
-from bnkit.checks.result import CheckResult
-from bnkit.checks.runner import LIMIT
+from bnkit.book.observe import Facets, Probe, as_seen
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
 from bnkit.checks.solutions import effects, practice
 
 __all__ = ["EXERCISES", "check_close_doors", "check_reestimated", "check_skip_block"]

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from bnkit import functional as F
 from bnkit.checks.exercise import Exercise, Mistake, examine
-from bnkit.checks.observation import Facets, Probe
-from bnkit.checks.result import CheckResult
-from bnkit.checks.runner import LIMIT
+from bnkit.book.observe import Facets, Probe
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
 from bnkit.checks.solutions import practice
 
 __all__ = ["EXERCISES", "check_shift_check"]

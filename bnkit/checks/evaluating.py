@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from bnkit import training
 from bnkit.checks.evaluating_mistakes import EVALUATE, REESTIMATE, TRAINING_STEP
 from bnkit.checks.exercise import Exercise, examine
-from bnkit.checks.observation import Facets, Probe, as_seen
-from bnkit.checks.result import CheckResult
-from bnkit.checks.runner import LIMIT
+from bnkit.book.observe import Facets, Probe, as_seen
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
 
 __all__ = ["EXERCISES", "check_evaluate", "check_reestimate", "check_training_step"]
 

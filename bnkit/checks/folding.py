@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from bnkit import functional as F
 from bnkit.checks.exercise import Exercise, examine
 from bnkit.checks.folding_mistakes import FOLD, FOLD_FORWARD
-from bnkit.checks.observation import Facets, Probe, as_seen
-from bnkit.checks.result import CheckResult
-from bnkit.checks.runner import LIMIT
+from bnkit.book.observe import Facets, Probe, as_seen
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
 from bnkit.checks.solutions import practice
 
 __all__ = ["EXERCISES", "check_fold", "check_fold_forward"]

@@ -11,9 +11,9 @@ from bnkit import functional as F
 from bnkit.checks.exercise import Exercise, examine
 from bnkit.checks.forward_mistakes import FORWARD
 from bnkit.checks.image_mistakes import FORWARD_2D
-from bnkit.checks.observation import Probe, calls
-from bnkit.checks.result import CheckResult
-from bnkit.checks.runner import LIMIT
+from bnkit.book.observe import Probe, calls
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
 
 __all__ = ["EXERCISES", "check_forward", "check_forward_2d", "first_wrong_step"]
 

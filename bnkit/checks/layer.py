@@ -14,8 +14,8 @@ from bnkit.checks.forward import first_wrong_step
 from bnkit.checks.image_layer_mistakes import LAYER_2D
 from bnkit.checks.layer_mistakes import LAYER
 from bnkit.checks.layer_probes import averaging_probes, layer_probes
-from bnkit.checks.result import CheckResult
-from bnkit.checks.runner import LIMIT
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
 
 __all__ = ["EXERCISES", "check_averaging_layer", "check_layer", "check_layer_2d"]
 

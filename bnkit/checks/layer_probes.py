@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from bnkit.checks.observation import LOSS, Facets, Probe, as_seen
+from bnkit.book.observe import LOSS, Facets, Probe, as_seen
 
 __all__ = ["averaging_probes", "layer_probes"]
 

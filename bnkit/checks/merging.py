@@ -9,9 +9,9 @@ from torch import Tensor
 
 from bnkit.checks.exercise import Exercise, examine
 from bnkit.checks.merging_mistakes import MERGE, SYNC
-from bnkit.checks.observation import Facets, Probe, as_seen, calls
-from bnkit.checks.result import CheckResult
-from bnkit.checks.runner import LIMIT
+from bnkit.book.observe import Facets, Probe, as_seen, calls
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
 
 __all__ = ["EXERCISES", "check_merge", "check_sync"]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 
 from bnkit.checks.exercise import Exercise, Mistake, examine
-from bnkit.checks.observation import Facets, Probe, as_seen, calls
-from bnkit.checks.result import CheckResult
-from bnkit.checks.runner import LIMIT
+from bnkit.book.observe import Facets, Probe, as_seen, calls
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
 from bnkit.checks.solutions import beginnings as solutions
 
 __all__ = ["EXERCISES", "check_dead_pixels", "check_propagate_centered"]

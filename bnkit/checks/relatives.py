@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from bnkit import functional as F
+from bnkit import relatives as F
 from bnkit.checks.exercise import Exercise, examine
 from bnkit.checks.forward import first_wrong_step
-from bnkit.checks.observation import Probe, calls
+from bnkit.book.observe import Probe, calls
 from bnkit.checks.relatives_mistakes import FAMILY, GROUP_NORM, LAYER_NORM, family
-from bnkit.checks.result import CheckResult
-from bnkit.checks.runner import LIMIT
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
 
 __all__ = ["EXERCISES", "check_family", "check_group_norm", "check_layer_norm"]
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from bnkit.checks.exercise import Exercise, examine
-from bnkit.checks.observation import Facets, Probe, calls
-from bnkit.checks.result import CheckResult
-from bnkit.checks.runner import LIMIT
+from bnkit.book.observe import Facets, Probe, calls
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
 from bnkit.checks.running_mistakes import CORRECTED_MEAN, FREEZE, RUNNING, TO_PYTORCH
 
 __all__ = [

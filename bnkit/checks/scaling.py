@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 
 from bnkit.checks.exercise import Exercise, Mistake, examine
-from bnkit.checks.observation import calls
-from bnkit.checks.result import CheckResult
-from bnkit.checks.runner import LIMIT
+from bnkit.book.observe import calls
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
 from bnkit.checks.solutions import effects as solutions
 
 __all__ = ["EXERCISES", "check_halving_batch", "check_matching_lr", "check_turn"]

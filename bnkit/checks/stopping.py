@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from bnkit.checks.exercise import Exercise, examine
-from bnkit.checks.observation import Facets, Probe
-from bnkit.checks.result import CheckResult
-from bnkit.checks.runner import LIMIT
+from bnkit.book.observe import Facets, Probe
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
 from bnkit.checks.stopping_mistakes import STOPPING
 from bnkit.training import EarlyStopping
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from bnkit.checks.exercise import Exercise, Mistake, examine
 from bnkit.checks.forward_mistakes import EQUATIONS, WHICH_VARIANCE, normalized
-from bnkit.checks.observation import calls
-from bnkit.checks.result import CheckResult
-from bnkit.checks.runner import LIMIT
+from bnkit.book.observe import calls
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
 
 __all__ = ["EXERCISES", "check_whiten"]
 

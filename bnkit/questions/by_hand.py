@@ -1,7 +1,7 @@
 r"""Questions on chapters 4 to 6: the gradient, the layer, training. The numbers are made up."""
 
+from bnkit.book.quiz import choice
 from bnkit.questions.question import Question
-from bnkit.quiz import choice
 
 __all__ = ["QUESTIONS"]
 

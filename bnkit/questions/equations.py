@@ -1,7 +1,7 @@
 r"""Questions on chapters 1 to 3: why, the equations, the two modes. The numbers are made up."""
 
+from bnkit.book.quiz import choice
 from bnkit.questions.question import Question
-from bnkit.quiz import choice
 
 __all__ = ["QUESTIONS"]
 

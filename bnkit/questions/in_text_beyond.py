@@ -1,7 +1,7 @@
 r"""Questions in the text of chapters 13 to 17, each where it arises."""
 
+from bnkit.book.quiz import choice
 from bnkit.questions.question import Question
-from bnkit.quiz import choice
 
 __all__ = ["IN_TEXT"]
 

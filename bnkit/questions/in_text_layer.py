@@ -1,7 +1,7 @@
 """Questions in the text of chapters 1 to 6, each where it arises."""
 
+from bnkit.book.quiz import choice
 from bnkit.questions.question import Question
-from bnkit.quiz import choice
 
 __all__ = ["IN_TEXT"]
 

@@ -1,7 +1,7 @@
 r"""Questions on chapters 13 and 14: relatives and architectures. The numbers are made up."""
 
+from bnkit.book.quiz import choice
 from bnkit.questions.question import Question
-from bnkit.quiz import choice
 
 __all__ = ["QUESTIONS"]
 

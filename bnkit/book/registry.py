@@ -1,0 +1,81 @@
+"""What the chapters hold, by name: questions, exercises, and the check of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
+
+from bnkit.book.exercise import Exercise, examine
+from bnkit.book.quiz import Question
+from bnkit.book.result import CheckResult
+from bnkit.book.run import LIMIT
+
+__all__ = ["CHAPTERS", "EXERCISES", "IN_TEXT", "QUESTIONS", "check", "exercises_of"]
+
+_NAMES = [f"bnkit.book.ch{number:02}" for number in range(1, 18)]
+CHAPTERS = [import_module(name) for name in _NAMES if find_spec(name)]
+EXERCISES: dict[str, Exercise] = {e.name: e for chapter in CHAPTERS for e in chapter.EXERCISES}
+QUESTIONS: dict[str, list[Question]] = {c.CHAPTER: c.QUESTIONS for c in CHAPTERS}
+IN_TEXT: dict[str, Question] = {k: v for c in CHAPTERS for k, v in c.IN_TEXT.items()}
+
+
+def exercises_of(chapter: str, in_book: bool = False) -> list[Exercise]:
+    """The exercises of a chapter, in order.
+
+    Args:
+        chapter: The notebook's name without its ending, or a beginning of it such as ``"02"``.
+        in_book: Leave out those that only assignments hold.
+
+    Raises:
+        ValueError: No chapter of that name has an exercise.
+
+    Example:
+        >>> [exercise.name for exercise in exercises_of("02_equations", in_book=True)]
+        ['whiten']
+    """
+    found = [e for e in EXERCISES.values() if e.chapter.startswith(chapter)]
+    if not found or not chapter:
+        chapters = ", ".join(dict.fromkeys(e.chapter for e in EXERCISES.values()))
+        raise ValueError(f"got chapter {chapter!r}, expected one of {chapters}")
+    return [e for e in found if e.in_book or not in_book]
+
+
+def check(
+    name: str, answer: Callable, *, smallest: bool = False, limit: float = LIMIT
+) -> CheckResult:
+    """Check an answer to an exercise, and say which mistake was made.
+
+    The answer runs on a few small inputs. Right answers pass however they are written. A wrong one
+    is compared with a catalogue of known mistakes, and is shown the smallest input on which it
+    differs. Nothing that it does, raises or forgets to end stops the notebook.
+
+    Args:
+        name: Of the exercise, such as ``"forward"``.
+        answer: The learner's function or class.
+        smallest: Look at the smallest input alone. That gives a first, visible test; it cannot
+            tell known mistakes apart, so it names none.
+        limit: Seconds that the answer may take.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ValueError: There is no exercise of that name.
+
+    Example:
+        >>> check("to_pytorch", lambda keras_momentum: 1 - keras_momentum).passed
+        True
+        >>> constant = lambda keras_momentum: 0.25  # right for the smallest input only
+        >>> check("to_pytorch", constant, smallest=True).passed
+        True
+        >>> check("to_pytorch", constant).passed
+        False
+    """
+    if name not in EXERCISES:
+        raise ValueError(f"got exercise {name!r}, expected one of {', '.join(EXERCISES)}")
+    exercise = EXERCISES[name]
+    if smallest:
+        exercise = replace(exercise, probes=exercise.probes[:1], mistakes=())
+    return examine(exercise, answer, limit)

@@ -1,0 +1,160 @@
+"""What a check found, in words that need no colour, with the numbers that show it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from bnkit.book.home import widget_home
+
+__all__ = ["CheckResult", "Sample"]
+
+HEADLINES = {
+    "passed": "Passed",
+    "mistake": "Not yet: {mistake}",
+    "unknown": "Not yet: {stage} differs",
+    "not started": "Not started",
+    "raised": "Your code raised an exception",
+    "stopped": "Stopped: your code did not finish",
+}
+
+PLAIN = 'style="margin: 0; padding: 0; border: 0; background: none; white-space: pre-wrap"'
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The smallest input on which an answer differs from the right one.
+
+    Args:
+        inputs: What the learner's code was given, by name.
+        what: Which of its results differs.
+        expected: The right value.
+        received: The learner's.
+
+    Example:
+        >>> Sample({"x": "two numbers"}, "mean", torch.tensor(2.0), torch.tensor(3.0)).rows()
+        [('x', 'two numbers'), ('expected mean', '2'), ('received mean', '3')]
+    """
+
+    inputs: Mapping[str, object]
+    what: str
+    expected: Tensor | str
+    received: Tensor | str
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Label and text of each line to show."""
+        lines = [(name, show(value)) for name, value in self.inputs.items()]
+        return [
+            *lines,
+            (f"expected {self.what}", show(self.expected)),
+            (f"received {self.what}", show(self.received)),
+        ]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The answer of a check. It displays itself in a notebook and prints as plain text.
+
+    Args:
+        exercise: Name of the exercise.
+        status: ``"passed"``, ``"mistake"`` (a known one), ``"unknown"`` (a wrong answer that the
+            catalogue does not hold), ``"not started"``, ``"raised"`` or ``"stopped"``.
+        mistake: Its name in the catalogue, or None.
+        hint: What to do next: it leads and does not give away.
+        section: The chapter and the heading to reread, as ``"02_equations.ipynb#Which axes?"``.
+        sample: The smallest input on which the answer is wrong.
+        stage: The first step at which the values part.
+        error: What was raised, with the learner's own line.
+
+    Example:
+        >>> result = CheckResult("forward", "not started", hint="Replace the stub.")
+        >>> result.passed
+        False
+        >>> result
+        Not started (forward). Replace the stub.
+    """
+
+    exercise: str
+    status: str
+    mistake: str | None = None
+    hint: str = ""
+    section: str = ""
+    sample: Sample | None = field(default=None, repr=False)
+    stage: str | None = None
+    error: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer is right."""
+        return self.status == "passed"
+
+    @property
+    def headline(self) -> str:
+        """The status in a few words."""
+        return HEADLINES[self.status].format(mistake=self.mistake, stage=self.stage)
+
+    @property
+    def reread(self) -> str:
+        """Chapter and heading to reread, in words."""
+        if not self.section:
+            return ""
+        file, heading = self.section.split("#", 1)
+        return f"chapter {int(file[:2])}, “{heading}”"
+
+    def __repr__(self) -> str:
+        lines = [f"{self.headline} ({self.exercise}). {self.hint}".rstrip()]
+        lines += [f"Reread: {self.reread}."] if self.reread else []
+        lines += [self.error] if self.error else []
+        rows = self.sample.rows() if self.sample else []
+        lines += [f"  {name}: {_indent(text, len(name) + 4)}" for name, text in rows]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        parts = [f"<p><strong>{_escape(self.headline)}</strong> ({_escape(self.exercise)})</p>"]
+        parts += [f"<p>{_escape(self.hint)}</p>"] if self.hint else []
+        parts += [f"<p>Reread {self._link()}.</p>"] if self.reread else []
+        parts += [f"<pre {PLAIN}>{_escape(self.error)}</pre>"] if self.error else []
+        parts += [self._table()] if self.sample else []
+        style = "border-left: 0.25em solid currentColor; padding-left: 0.75em"
+        return f'<div role="status" class="bnkit-check" style="{style}">{"".join(parts)}</div>'
+
+    def _link(self) -> str:
+        file = self.section.split("#", 1)[0]
+        if widget_home() == "baked":  # a page of the site
+            file = file.replace(".ipynb", ".html")
+        return f'<a href="{file}">{_escape(self.reread)}</a>'
+
+    def _table(self) -> str:
+        left = 'style="text-align: left; vertical-align: top; padding-right: 1em"'
+        rows = "".join(
+            f'<tr><th scope="row" {left}>{_escape(name)}</th>'
+            f"<td {left}><pre {PLAIN}>{_escape(text)}</pre></td></tr>"
+            for name, text in self.sample.rows()
+        )
+        caption = f"<caption {left}>The smallest input that shows it</caption>"
+        return f"<table>{caption}{rows}</table>"
+
+
+def show(value: object) -> str:
+    """A value as the few digits that a reader compares."""
+    if not isinstance(value, Tensor):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    if value.dim() > 2:
+        size = " × ".join(map(str, value.shape))
+        return f"{size}:\n" + "\n\n".join(show(part) for part in value.flatten(0, -3))
+    if value.dim() == 2:
+        return "\n".join(show(row) for row in value)
+    numbers = [f"{number:.5g}" for number in value.detach().to(torch.float64).reshape(-1).tolist()]
+    return numbers[0] if value.dim() == 0 else "[" + ", ".join(numbers) + "]"
+
+
+def _indent(text: str, width: int) -> str:
+    return text.replace("\n", "\n" + " " * width)
+
+
+def _escape(text: str) -> str:
+    return html.escape(text, quote=True)

@@ -1,0 +1,244 @@
+"""The files behind `bnkit.data`: find them, read them, download them; checksums throughout.
+
+Example:
+    >>> from bnkit.data.files import read_bundled
+    >>> images, labels = read_bundled()
+    >>> images.shape, labels.shape
+    (torch.Size([10000, 28, 28]), torch.Size([10000]))
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import http.client
+import io
+import os
+import socket
+import struct
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "CorruptDataError",
+    "cache_folder",
+    "download_mnist",
+    "find_mnist",
+    "look_for_mnist",
+    "read_bundled",
+    "read_idx",
+    "read_official",
+]
+
+# MD5 of the unpacked IDX files
+OFFICIAL = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+BUNDLED = {
+    "digits-images-idx3-ubyte": "63a563d3843dba5073e604e3a7990e87",
+    "digits-labels-idx1-ubyte": "e6ef65212ddc6f9010e22d95b5269050",
+}
+ASSETS = Path(__file__).parents[1] / "assets"
+TIMEOUT = 5.0  # seconds that a mirror may stay silent
+
+
+class CorruptDataError(RuntimeError):
+    """A data file whose contents are not those of the file it claims to be."""
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: the user's cache, as the platform places it.
+
+    Returns:
+        ``$XDG_CACHE_HOME/bnkit`` where that variable is set; else ``bnkit`` in ``~/.cache``,
+        ``~/Library/Caches`` (macOS) or ``%LOCALAPPDATA%`` (Windows).
+
+    Example:
+        >>> cache_folder().name
+        'bnkit'
+    """
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "bnkit"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "bnkit"
+    if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
+        return Path(os.environ["LOCALAPPDATA"]) / "bnkit"
+    return Path.home() / ".cache" / "bnkit"
+
+
+def find_mnist(folder: str | os.PathLike) -> list[Path]:
+    """Find MNIST's four files, gzipped or raw, in a folder, its ``raw`` or its ``MNIST/raw``.
+
+    Args:
+        folder: Where to look. It need not exist.
+
+    Returns:
+        The paths of training images, training labels, test images and test labels; an empty list
+        if none of them is there.
+
+    Raises:
+        FileNotFoundError: Some of the four are there and some are missing.
+
+    Example:
+        >>> find_mnist("no/such/folder")
+        []
+    """
+    folder = Path(folder).expanduser()
+    for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
+        candidates = ((place / name, place / f"{name}.gz") for name in OFFICIAL)
+        found = [next(filter(os.path.isfile, pair), None) for pair in candidates]
+        if all(found):
+            return found
+        if any(found):
+            missing = [name for name, path in zip(OFFICIAL, found, strict=True) if not path]
+            raise FileNotFoundError(f"{place} lacks {', '.join(missing)} (or the same with .gz)")
+    return []
+
+
+def look_for_mnist(root: str | os.PathLike | None = None, *, verbose: bool = True) -> list[Path]:
+    """Look for MNIST's files in ``root``, then ``$BNKIT_DATA``, then the user's cache.
+
+    Args:
+        root: The first folder to look in.
+        verbose: Whether to say that ``root`` or ``$BNKIT_DATA`` holds none.
+
+    Returns:
+        The paths, as `find_mnist` gives them; an empty list if no place has them.
+
+    Raises:
+        FileNotFoundError: One of the places has some of the four files, not all.
+    """
+    for name, folder in (("root", root), ("$BNKIT_DATA", os.environ.get("BNKIT_DATA"))):
+        if folder and (files := find_mnist(folder)):
+            return files
+        if folder and verbose:
+            print(f"MNIST: {name} = {folder} holds none of the official files, looking elsewhere")
+    return find_mnist(cache_folder())
+
+
+def read_idx(path: str | os.PathLike, md5: str) -> Tensor:
+    """Read an IDX file of bytes, gzipped or raw, and verify its checksum.
+
+    Args:
+        path: The file; gzipped if its name ends in ``.gz``.
+        md5: MD5 of the unpacked contents.
+
+    Returns:
+        uint8, in the shape that the file's header states.
+
+    Raises:
+        CorruptDataError: The contents cannot be unpacked or have another checksum. The message
+            names the file and both checksums.
+
+    Example:
+        >>> name, md5 = list(BUNDLED.items())[1]
+        >>> read_idx(ASSETS / f"{name}.gz", md5)[:5]
+        tensor([5, 0, 4, 1, 9], dtype=torch.uint8)
+    """
+    opener = gzip.open if os.fspath(path).endswith(".gz") else open
+    content, problem = bytearray(), ""  # grows in place: the images are in memory once
+    with opener(path, "rb") as file:
+        try:
+            while chunk := file.read(2**20):
+                content += chunk
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            problem = f"unpacking fails after {len(content):,} bytes ({error}); "
+    received = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if problem or received != md5:
+        raise CorruptDataError(f"corrupt file {path}: {problem}MD5 {received}, expected {md5}")
+    # torchvision's reader wants an unpacked file on disk, and copies; the checksum is verified
+    shape = struct.unpack_from(f">{content[3]}i", content, offset=4)
+    return torch.frombuffer(content, dtype=torch.uint8, offset=4 + 4 * len(shape)).view(shape)
+
+
+def read_official(files: list[Path]) -> list[Tensor]:
+    """Read the four files that `find_mnist` found.
+
+    Args:
+        files: Paths of training images, training labels, test images and test labels.
+
+    Returns:
+        Their contents: uint8 of shapes (60000, 28, 28), (60000,), (10000, 28, 28), (10000,).
+
+    Raises:
+        CorruptDataError: A file is not the official one.
+    """
+    return [read_idx(path, md5) for path, md5 in zip(files, OFFICIAL.values(), strict=True)]
+
+
+def read_bundled() -> list[Tensor]:
+    """Read the digits that ship with bnkit, in the order of MNIST's training set.
+
+    Returns:
+        Images, uint8 of shape (10000, 28, 28), and labels, uint8 of shape (10000,).
+
+    Example:
+        >>> read_bundled()[1].bincount()
+        tensor([1001, 1127,  991, 1032,  980,  863, 1014, 1070,  944,  978])
+    """
+    return [read_idx(ASSETS / f"{name}.gz", md5) for name, md5 in BUNDLED.items()]
+
+
+def download_mnist(folder: str | os.PathLike, *, quiet: bool = False) -> list[Path]:
+    """Download MNIST from torchvision's mirrors, whole or not at all.
+
+    The files come into a temporary folder beside their place, are verified there, and move to
+    ``folder/MNIST`` together.
+
+    Args:
+        folder: Where ``MNIST/raw`` is made.
+        quiet: Whether to hide the progress bars.
+
+    Returns:
+        The paths, as `find_mnist` gives them.
+
+    Raises:
+        ConnectionError: No mirror answers with the official files.
+        OSError: The folder cannot be written.
+    """
+    from torchvision.datasets import MNIST  # slow to import, and seldom needed
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary, _impatient():
+        raw = Path(temporary, "MNIST", "raw")
+        with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
+            for name, md5 in MNIST.resources:
+                _download_file(MNIST.mirrors, raw, name, md5)
+        try:
+            raw.parent.rename(folder / "MNIST")
+        except OSError:
+            if not find_mnist(folder):  # else another process was quicker
+                raise
+    return find_mnist(folder)
+
+
+def _download_file(mirrors: list[str], folder: Path, name: str, md5: str) -> None:
+    from torchvision.datasets.utils import download_url
+
+    for mirror in mirrors:
+        try:
+            return download_url(mirror + name, folder, md5=md5)
+        except (OSError, RuntimeError, http.client.HTTPException) as error:
+            problem = getattr(error, "reason", error)
+    raise ConnectionError(f"{name}: {problem}")
+
+
+@contextlib.contextmanager
+def _impatient() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

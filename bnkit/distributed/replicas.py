@@ -1,0 +1,215 @@
+"""Several processes that train one model together, each on its part of every batch.
+
+Why not ``DistributedDataParallel``? It means the *processes'* gradients, so that a sample in a
+short part weighs more, it waits forever for a process that has no samples in a step, and it renames
+the keys of ``state_dict``. One all-reduce of all gradients with the count of samples behind them
+weighs every sample alike and takes less code than to work around the three. What it lacks is
+to send the first gradients while the last are being computed, which pays for large networks.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from bnkit.training.devices import device_of
+
+__all__ = ["Replicas", "torchrun_replicas"]
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Replicas:
+    """The processes of a group, each with a replica of the model.
+
+    All of them call `bnkit.training.fit` with ``replicas=Replicas()``, the same settings and a
+    loader of their own part of the data, such as ``loader.shard(rank, world_size)`` of
+    `BatchLoader`. Without synchronized layers, each replica's batch normalization sees its own part
+    of a batch, and the running statistics of rank 0 are those that count.
+
+    Args:
+        process_group: Who takes part; ``None`` means all processes.
+
+    Attributes:
+        rank: The number of this process, from 0.
+        world_size: How many there are.
+
+    Raises:
+        RuntimeError: ``torch.distributed`` has no process group yet.
+    """
+
+    def __init__(self, process_group: dist.ProcessGroup | None = None) -> None:
+        if not dist.is_initialized():
+            raise RuntimeError("expected a process group: call torch.distributed's init first")
+        self.process_group = process_group
+        self.rank = dist.get_rank(process_group)
+        self.world_size = dist.get_world_size(process_group)
+        self._interrupted = False
+
+    def align(self, model: nn.Module) -> None:
+        """Give every replica the parameters and buffers of rank 0.
+
+        Args:
+            model: This process's replica.
+        """
+        for tensor in (*model.parameters(), *model.buffers()):
+            dist.broadcast(tensor.detach(), self._root(), group=self.process_group)
+
+    def batches(self, loader: Iterable[Batch]) -> Iterator[Batch]:
+        """Iterate as often as the process with the most batches does.
+
+        Args:
+            loader: This process's batches, with a length.
+
+        Yields:
+            Its batches, and then empty ones: whoever stopped early would leave the others waiting.
+
+        Raises:
+            ValueError: The loader has no batch, or a process has no length for its loader.
+        """
+        length = len(loader) if hasattr(loader, "__len__") else -1
+        lengths = self.gather(length)
+        if min(lengths) < 1:
+            raise ValueError(f"expected loaders with at least one batch each, got {lengths}")
+        for batch in loader:
+            yield batch
+        for _ in range(max(lengths) - length):
+            yield tuple(part[:0] for part in batch)
+
+    def backward(
+        self, model: nn.Module, loss_fn: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor
+    ) -> Tensor:
+        """Give every replica the gradient of the mean loss over the samples of all parts.
+
+        With n_r samples and mean loss L_r on rank r it is the gradient of
+        sum_r n_r L_r / sum_r n_r.
+
+        Args:
+            model: This process's replica.
+            loss_fn: Mean loss of a batch.
+            x: Inputs of this process's part, (n_r, ...); n_r may be 0.
+            y: Their targets.
+
+        Returns:
+            L_r, without gradient; 0 for an empty part.
+
+        Raises:
+            KeyboardInterrupt: Some process was interrupted; all of them raise in the same step.
+        """
+        loss = torch.zeros((), device=x.device)
+        if len(x):
+            loss = loss_fn(model(x), y)
+            (loss * len(x)).backward()
+        elif _communicates(model):  # the others wait for this process inside the layer
+            (model(x).sum() * 0).backward()
+        self._share_gradients(model, len(x))
+        return loss.detach()
+
+    def sum(self, values: Iterable[float], device: str | torch.device) -> list[float]:
+        """Add numbers over the processes.
+
+        Args:
+            values: This process's numbers, as many as every other's.
+            device: Where the group communicates: a GPU for NCCL.
+
+        Returns:
+            The sums, bit by bit the same everywhere: rank 0 decides.
+        """
+        total = torch.tensor(list(values), dtype=torch.float64, device=device)
+        dist.all_reduce(total, group=self.process_group)
+        dist.broadcast(total, self._root(), group=self.process_group)
+        return total.tolist()
+
+    def gather(self, value: Any) -> list[Any]:
+        """Collect a value of every process.
+
+        Args:
+            value: This process's.
+
+        Returns:
+            Those of rank 0, 1, ...
+        """
+        values: list[Any] = [None] * self.world_size
+        dist.all_gather_object(values, value, group=self.process_group)
+        return values
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let an interrupt from the keyboard end all processes in the same step.
+
+        A process that left at once would leave the others waiting for it.
+        """
+        self._interrupted = False
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self._note_interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _note_interrupt(self, *_: object) -> None:
+        self._interrupted = True
+
+    def _root(self) -> int:
+        group = self.process_group
+        return 0 if group is None else dist.get_global_rank(group, 0)
+
+    def _share_gradients(self, model: nn.Module, count: int) -> None:
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        has = [p.grad is not None for p in parameters]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        notes = torch.tensor([count, self._interrupted, *has], dtype=torch.float32)
+        parts = [gradient.flatten() for gradient in gradients]
+        flat = torch.cat([notes.to(device_of(model)), *parts])  # one message a step
+        dist.all_reduce(flat, group=self.process_group)
+        total, interrupted, *has_anywhere = flat[: len(notes)].tolist()
+        if interrupted:
+            raise KeyboardInterrupt
+        means = (flat[len(notes) :] / max(total, 1)).split([part.numel() for part in parts])
+        for p, mean, wanted in zip(parameters, means, has_anywhere, strict=True):
+            p.grad = mean.view_as(p).to(p.dtype) if wanted else None
+
+
+def _communicates(model: nn.Module) -> bool:
+    """Whether a layer talks to the other processes, as every kind of SyncBatchNorm does."""
+    return any(hasattr(module, "process_group") for module in model.modules())
+
+
+@contextmanager
+def torchrun_replicas() -> Iterator[Replicas | None]:
+    """Join the other processes if ``torchrun`` started this one.
+
+    They talk by NCCL where there are GPUs, one for each process, else by gloo.
+
+    Yields:
+        The processes, or ``None`` where this one is alone.
+
+    Example:
+        >>> with torchrun_replicas() as replicas:
+        ...     replicas is None
+        True
+
+    Source:
+        PyTorch's documentation of ``torchrun``.
+    """
+    if not dist.is_torchelastic_launched():
+        yield None
+        return
+    gpu = torch.cuda.is_available()
+    if gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if gpu else "gloo")
+    try:
+        yield Replicas()
+    finally:
+        dist.destroy_process_group()

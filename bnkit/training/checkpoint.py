@@ -1,0 +1,142 @@
+"""Everything that a training needs to go on after its process was killed.
+
+Example:
+    >>> model = nn.Linear(1, 1)
+    >>> state = TrainingState(model, torch.optim.SGD(model.parameters()), History())
+    >>> sorted(state.collect())[:4]
+    ['early_stopping', 'format', 'generators', 'history']
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from bnkit.distributed.replicas import Replicas
+from bnkit.storage import load_tensors, save_tensors
+from bnkit.training.early_stopping import EarlyStopping
+from bnkit.training.history import History
+from bnkit.training.randomness import generators, random_state, set_random_state
+
+__all__ = ["CheckpointError", "TrainingState"]
+
+FORMAT = "bnkit checkpoint 1"
+
+
+class CheckpointError(ValueError):
+    """A file from which this training cannot go on."""
+
+
+@dataclass
+class TrainingState:
+    """What changes while a model is trained.
+
+    Attributes:
+        model: Its weights and running statistics.
+        optimizer: Its moments and step counts.
+        history: The epochs so far.
+        early_stopping: Its counter and its copy of the best weights.
+        loaders: Whose generators decide the order of the samples.
+        replicas: The other processes; each has random generators of its own.
+        settings: Plain values that both runs must have in common.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    history: History
+    early_stopping: EarlyStopping | None = None
+    loaders: Sequence[object] = ()
+    replicas: Replicas | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a checkpoint, whole or not at all.
+
+        Of several processes the first one writes, and none goes on before the file is there.
+
+        Args:
+            path: The file, replaced if it exists.
+
+        Raises:
+            OSError: It cannot be written; every process raises.
+        """
+        state, problem = self.collect(), None
+        if self.replicas is None:
+            return save_tensors(state, path)
+        if self.replicas.rank == 0:
+            try:
+                save_tensors(state, path)
+            except OSError as error:
+                problem = error
+        problem, *_ = self.replicas.gather(problem)
+        if problem:
+            raise problem
+
+    def load(self, path: str | os.PathLike) -> None:
+        """Go back to where `save` was called; every process reads the file.
+
+        Args:
+            path: The file.
+
+        Raises:
+            OSError: There is no such file.
+            CheckpointError: It is no checkpoint, or one of a run with other settings.
+        """
+        try:
+            state = load_tensors(path)
+        except ValueError as error:
+            raise CheckpointError(str(error)) from error
+        if not isinstance(state, dict) or state.get("format") != FORMAT:
+            raise CheckpointError(f"expected a checkpoint of fit, got another file: {str(path)!r}")
+        self._check(state)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        vars(self.history).update(state["history"])
+        if self.early_stopping:
+            self.early_stopping.load_state_dict(state["early_stopping"])
+        for generator, value in zip(generators(self.loaders), state["generators"], strict=True):
+            generator.set_state(value)
+        rank = self.replicas.rank if self.replicas else 0
+        set_random_state(state["random"][rank % len(state["random"])])
+
+    def collect(self) -> dict[str, Any]:
+        """Gather the state.
+
+        Returns:
+            Tensors and plain values, so that it can be read with ``weights_only=True``.
+        """
+        own = random_state()
+        return {
+            "format": FORMAT,
+            "settings": dict(self.settings),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": asdict(self.history),
+            "early_stopping": self.early_stopping and self.early_stopping.state_dict(),
+            "generators": [generator.get_state() for generator in generators(self.loaders)],
+            "random": self.replicas.gather(own) if self.replicas else [own],
+        }
+
+    def _check(self, state: dict[str, Any]) -> None:
+        had, have = state["settings"], dict(self.settings)
+        for name in [*had, *(name for name in have if name not in had)]:
+            if had.get(name) != have.get(name):
+                raise CheckpointError(
+                    f"the checkpoint was written with {name}={had.get(name)}, got {have.get(name)}"
+                )
+        if bool(state["early_stopping"]) != bool(self.early_stopping):
+            names = ["without early_stopping", "with early_stopping"]
+            raise CheckpointError(
+                f"the checkpoint was written {names[bool(state['early_stopping'])]}, "
+                f"got a run {names[bool(self.early_stopping)]}"
+            )
+        if len(state["generators"]) != len(generators(self.loaders)):
+            raise CheckpointError(
+                f"the checkpoint was written with {len(state['generators'])} seeded loaders, "
+                f"got {len(generators(self.loaders))}"
+            )

@@ -1,0 +1,217 @@
+"""The training loop: `fit`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from bnkit.distributed.replicas import Replicas
+from bnkit.training.checkpoint import TrainingState
+from bnkit.training.devices import device_of, move
+from bnkit.training.early_stopping import EarlyStopping
+from bnkit.training.evaluation import Loader, LossFunction, evaluate, means_over_samples
+from bnkit.training.history import History
+
+__all__ = ["fit"]
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+
+
+def fit(
+    model: nn.Module,
+    train_loader: Loader,
+    val_loader: Loader | None = None,
+    *,
+    epochs: int = 20,
+    lr: float = 1e-3,
+    optimizer: torch.optim.Optimizer | MakeOptimizer | None = None,
+    loss_fn: LossFunction | None = None,
+    early_stopping: EarlyStopping | None = None,
+    restore_best: bool = True,
+    progress: bool | None = None,
+    device: str | torch.device = "auto",
+    on_epoch: Callable[[History], None] | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    resume: str | os.PathLike | None = None,
+    settings: Mapping[str, Any] | None = None,
+    replicas: Replicas | None = None,
+) -> History:
+    """Train a model.
+
+    An interrupt from the keyboard ends it early, with the history and best weights so far. After
+    anything worse, a checkpoint leads to the same history and weights, bit by bit, as a run that
+    was left alone.
+
+    Args:
+        model: The model. It is trained on ``device`` and given back on its own.
+        train_loader: Batches of (input, target), iterated once an epoch.
+        val_loader: Batches to validate on after each epoch.
+        epochs: Epochs at most.
+        lr: Learning rate of the default optimizer.
+        optimizer: An optimizer over the model's parameters, or a callable that makes one of them;
+            ``None`` is Adam, fused where PyTorch can.
+        loss_fn: Mean loss of a batch; ``None`` is the cross entropy.
+        early_stopping: Called with each validation loss.
+        restore_best: Whether the model ends with the weights that ``early_stopping`` kept.
+        progress: Whether to show a progress bar; ``None`` shows it where a person watches.
+        device: Where to train; ``"auto"`` takes CUDA if there is any.
+        on_epoch: Called with the history after each epoch.
+        checkpoint: File to write before the first epoch and after each: weights, optimizer,
+            history, early stopping, random generators. It is written whole or not at all.
+        resume: Checkpoint to go on from, in a run with the same data and arguments; only
+            ``epochs`` may be another.
+        settings: Plain values, such as ``{"lr": 0.1}``, that are written into the checkpoint; a
+            run that resumes with others is refused.
+        replicas: Processes that train together, each with its part of the data; ``None`` trains
+            alone.
+
+    Returns:
+        Losses and accuracies, epoch by epoch.
+
+    Raises:
+        ValueError: A loader is empty, ``early_stopping`` has no ``val_loader`` or is used up,
+            ``epochs`` is negative, or ``resume`` is no checkpoint of such a run.
+        OSError: ``checkpoint`` cannot be written, or there is no file ``resume``.
+
+    Example:
+        >>> x = torch.randn(32, 4)
+        >>> loader = [(x, (x.sum(1) > 0).long())]
+        >>> sgd = lambda parameters: torch.optim.SGD(parameters, lr=0.1)
+        >>> len(fit(torch.nn.Linear(4, 2), loader, loader, epochs=3, optimizer=sgd).val_loss)
+        3
+    """
+    _check(epochs, train_loader, val_loader, early_stopping)
+    home, history = device_of(model), History()
+    move(model, device)
+    optimizer = _make_optimizer(optimizer, model, lr)
+    loaders, settings = (train_loader, val_loader), settings or {}
+    state = TrainingState(model, optimizer, history, early_stopping, loaders, replicas, settings)
+    try:
+        if resume is not None:
+            state.load(resume)
+        if replicas:
+            replicas.align(model)
+        shown = _shows(progress) and (replicas is None or replicas.rank == 0)
+        with replicas.interruptible() if replicas else nullcontext():
+            _run(state, epochs, loss_fn or F.cross_entropy, checkpoint, on_epoch, shown)
+    except KeyboardInterrupt:
+        history.interrupted = True
+    finally:
+        move(model, home)
+    if restore_best and early_stopping and early_stopping.best_model_state:
+        early_stopping.restore(model)
+    return history
+
+
+def _run(
+    state: TrainingState,
+    epochs: int,
+    loss_fn: LossFunction,
+    checkpoint: str | os.PathLike | None,
+    on_epoch: Callable[[History], None] | None,
+    shown: bool,
+) -> None:
+    history, stop = state.history, state.early_stopping
+    if checkpoint is not None:
+        state.save(checkpoint)
+    done = len(history.train_loss)
+    last = done if history.stopped_epoch else epochs
+    with tqdm(
+        range(done + 1, last + 1), initial=done, total=last, unit="epoch", disable=not shown
+    ) as bar:
+        for epoch in bar:
+            train_loss, val = _epoch(state, loss_fn)
+            history.record(train_loss, val, stop and stop.counter == 0)
+            if stop and stop.early_stop:
+                history.stopped_epoch = epoch
+            bar.set_postfix(loss=val[0] if val else train_loss)
+            if checkpoint is not None:
+                state.save(checkpoint)
+            if on_epoch:
+                on_epoch(history)
+            if history.stopped_epoch:
+                break
+
+
+def _epoch(state: TrainingState, loss_fn: LossFunction) -> tuple[float, tuple[float, float] | None]:
+    model, replicas, (train_loader, val_loader) = state.model, state.replicas, state.loaders
+    train_loss = _train_epoch(model, train_loader, state.optimizer, loss_fn, replicas)
+    if replicas:
+        replicas.align(model)  # of running statistics that differ, rank 0's are judged and kept
+    if val_loader is None:
+        return train_loss, None
+    val = evaluate(model, val_loader, loss_fn, replicas)
+    if state.early_stopping:
+        state.early_stopping(val[0], model)
+    return train_loss, val
+
+
+def _check(
+    epochs: int, train_loader: Loader, val_loader: Loader | None, stop: EarlyStopping | None
+) -> None:
+    if epochs < 0:
+        raise ValueError(f"expected epochs of at least 0, got {epochs}")
+    for name, loader in (("train_loader", train_loader), ("val_loader", val_loader)):
+        if hasattr(loader, "__len__") and len(loader) == 0:
+            raise ValueError(f"expected a {name} with at least one batch, got an empty one")
+    if stop is not None and val_loader is None:
+        raise ValueError("early_stopping needs a val_loader, got None")
+    if stop is not None and stop.early_stop:
+        raise ValueError("this early_stopping has ended a run already: make a new one for each")
+
+
+def _train_epoch(
+    model: nn.Module,
+    loader: Loader,
+    optimizer: torch.optim.Optimizer,
+    loss_fn: LossFunction,
+    replicas: Replicas | None,
+) -> float:
+    device, losses, sizes = device_of(model), [], []
+    backward = replicas.backward if replicas else _backward
+    model.train()
+    for x, y in replicas.batches(loader) if replicas else loader:
+        optimizer.zero_grad()
+        loss = backward(model, loss_fn, x.to(device), y.to(device))
+        optimizer.step()
+        losses.append(loss)  # read at the end: each .item() would wait for the device
+        sizes.append(len(x))
+    return means_over_samples([losses], sizes, device, replicas)[0]
+
+
+def _backward(model: nn.Module, loss_fn: LossFunction, x: Tensor, y: Tensor) -> Tensor:
+    loss = loss_fn(model(x), y)
+    loss.backward()
+    return loss.detach()
+
+
+def _make_optimizer(
+    optimizer: torch.optim.Optimizer | MakeOptimizer | None, model: nn.Module, lr: float
+) -> torch.optim.Optimizer:
+    if optimizer is None:
+        try:
+            return torch.optim.Adam(model.parameters(), lr=lr, fused=True)
+        except RuntimeError:  # a device or dtype without the fused kernel
+            return torch.optim.Adam(model.parameters(), lr=lr)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return optimizer(model.parameters())
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if held.isdisjoint(id(p) for p in model.parameters()):
+        raise ValueError("the optimizer holds no parameter of this model: make one for each model")
+    return optimizer
+
+
+def _shows(progress: bool | None) -> bool:
+    if progress is not None:
+        return progress
+    if os.environ.get("CI", "") not in ("", "0", "false") or "BNKIT_WIDGETS" in os.environ:
+        return os.environ.get("BNKIT_WIDGETS") == "live"
+    return sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ or "google.colab" in sys.modules
