@@ -26,7 +26,7 @@ from bnkit.book.observe import MISSING, Observation, Probe, first_difference, is
 from bnkit.book.result import CheckResult, Sample
 from bnkit.book.run import LIMIT, own_line, run_limited
 
-__all__ = ["Exercise", "Mistake", "Patch", "compose", "examine", "pairs"]
+__all__ = ["Exercise", "Mistake", "Patch", "compose", "examine", "execute", "pairs"]
 
 IMPORTS = {"copy": copy, "math": math, "torch": torch, "F": F, "nn": nn}  # of every chapter
 PAIR_SECONDS = 1.0  # that a check spends on looking for two mistakes at once
@@ -167,7 +167,7 @@ class Exercise:
         """The answer that makes the given changes, all at once."""
         if len(changes) == 1 and callable(changes[0]):
             return changes[0]
-        return _execute(compose(self.source, *changes), self.answer)
+        return execute(compose(self.source, *changes), self.answer)
 
     def observe(self, answer: Callable) -> list[Observation]:
         """What each probe sees of an answer."""
@@ -213,7 +213,8 @@ def compose(source: str, *changes: Change) -> str:
 
 
 @cache
-def _execute(source: str, name: str) -> Callable:
+def execute(source: str, name: str) -> Callable:
+    """The function or class of a name that a source makes with a chapter's imports."""
     names = {"__name__": "answer", **IMPORTS}
     exec(compile(source, f"<{name}>", "exec"), names)
     return names[name]

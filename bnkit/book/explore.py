@@ -182,7 +182,7 @@ def bake(
     key = digest(data, frames[frame[at]], caption)
     parts = [
         picture(frames[frame[at]], alts[alt[at]]),
-        f'<div class="bnkit-controls" hidden>{"".join(map(_slider, axes))}</div>',
+        f'<div class="bnkit-controls" hidden>{"".join(map(_native_slider, axes))}</div>',
         f'<p class="bnkit-at">{html.escape(_state(axes))}</p>',
         f"<figcaption>{prose(caption)}</figcaption>" if caption else "",
         script("explore.js", key, data),
@@ -198,7 +198,7 @@ def _distinct(items: Sequence) -> tuple[list, list[int]]:
     return list(places), numbers
 
 
-def _slider(axis: object) -> str:
+def _native_slider(axis: object) -> str:
     shown = html.escape(axis.texts[axis.start])
     return (
         f'<div class="bnkit-row"><label><span>{html.escape(axis.label)}</span>'

@@ -17,6 +17,7 @@ __all__ = [
     "calls",
     "clone",
     "first_difference",
+    "first_wrong_step",
     "is_stub",
 ]
 
@@ -166,3 +167,27 @@ def _gradients(answer: Callable, inputs: Mapping[str, object], names: Sequence[s
         f"gradient of {name}, {LOSS}": as_seen(torch.zeros_like(leaf) if grad is None else grad)
         for (name, leaf), grad in zip(leaves.items(), found, strict=True)
     }
+
+
+def first_wrong_step(normalize: Callable[[float], Tensor], x: Tensor) -> str:
+    """The first of mean, variance, x_hat and output that is wrong.
+
+    With weight 1 and bias 0 the output is a straight line over each column of x (N, C): it crosses
+    zero at the mean and its slope tells the variance.
+    """
+    y = torch.as_tensor(normalize(1e-12)).detach().to(torch.float64)
+    x = x.to(torch.float64)
+    if y.shape != x.shape:
+        return "the shape of the output"
+    mean, var = x.mean(0), x.var(0, unbiased=False)
+    slope = ((x - mean) * (y - y.mean(0))).sum(0) / (x - mean).square().sum(0)
+    straight = torch.allclose(y - y.mean(0), slope * (x - mean), atol=1e-3)
+    if not torch.allclose(y.mean(0), torch.zeros_like(mean), atol=1e-3):
+        return "mean"
+    if not straight:
+        return "x_hat"
+    if not torch.allclose(slope, var.rsqrt(), rtol=1e-3):
+        return "variance"
+    wide = torch.as_tensor(normalize(0.5)).detach().to(torch.float64)
+    right = (x - mean) * (var + 0.5).rsqrt()
+    return "output" if torch.allclose(wide, right, atol=1e-3) else "x_hat"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from bnkit.book.home import widget_home
+from bnkit.book.page import widget_home
 
 __all__ = ["CheckResult", "Sample"]
 
