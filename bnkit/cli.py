@@ -24,10 +24,11 @@ import bnkit
 from bnkit.data import MNIST, CorruptDataError, load_mnist, mnist_loaders
 from bnkit.data.files import find_mnist
 from bnkit.distributed import convert_sync_batchnorm
-from bnkit.distributed.replicas import Replicas, torchrun_replicas
+from bnkit.distributed.replicas import torchrun_processes
 from bnkit.models import NORMS, BatchNormNet, save_weights
 from bnkit.training import EarlyStopping, History, evaluate, fit, set_seed
 from bnkit.training.checkpoint import CheckpointError
+from bnkit.training.place import Processes
 
 __all__ = ["main", "parse"]
 
@@ -89,8 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse(arguments)
     try:
-        with torchrun_replicas() as replicas:
-            return _train(options, _load(options, replicas), replicas)
+        with torchrun_processes() as processes:
+            return _train(options, _load(options, processes), processes)
     except (CorruptDataError, CheckpointError, OSError) as error:
         code = f"[Errno {getattr(error, 'errno', None)}] "
         options.parser.error(str(error).removeprefix(code))
@@ -98,28 +99,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _load(options: argparse.Namespace, replicas: Replicas | None) -> MNIST:
-    if replicas is None:
-        return load_mnist(options.data)
-    if os.environ["LOCAL_RANK"] != "0":
-        replicas.gather(None)  # the first process of a machine looks and downloads for all
-    data = load_mnist(options.data, verbose=replicas.rank == 0)
-    if os.environ["LOCAL_RANK"] == "0":
-        replicas.gather(None)
+def _load(options: argparse.Namespace, processes: Processes) -> MNIST:
+    first = processes.world_size == 1 or os.environ["LOCAL_RANK"] == "0"
+    if not first:
+        processes.gather(None)  # the first process of a machine looks and downloads for all
+    data = load_mnist(options.data, verbose=processes.rank == 0)
+    if first:
+        processes.gather(None)
     return data
 
 
-def _train(options: argparse.Namespace, data: MNIST, replicas: Replicas | None) -> int:
+def _train(options: argparse.Namespace, data: MNIST, processes: Processes) -> int:
     loaders = mnist_loaders(
         options.batch_size, val_fraction=options.val_fraction, seed=options.seed, data=data
     )
     sizes = [f"{loader.num_samples:,}" for loader in loaders]
-    first = replicas is None or replicas.rank == 0
-    if first:
+    if processes.rank == 0:
         print("MNIST ({}): {} train, {} validation, {} test".format(data.source, *sizes))
-    if replicas:
-        loaders = [loader.shard(replicas.rank, replicas.world_size) for loader in loaders]
-    train_loader, val_loader, test_loader = loaders
+    parts = [loader.shard(processes.rank, processes.world_size) for loader in loaders]
+    train_loader, val_loader, test_loader = parts
     set_seed(options.seed)
     model = BatchNormNet(norm=options.norm)
     history = fit(
@@ -131,14 +129,14 @@ def _train(options: argparse.Namespace, data: MNIST, replicas: Replicas | None) 
         optimizer=_sgd(options.lr) if options.optimizer == "sgd" else None,
         early_stopping=EarlyStopping(options.patience, options.delta),
         restore_best=options.restore,
-        on_epoch=_print_epoch if first else None,
+        on_epoch=_print_epoch if processes.rank == 0 else None,
         checkpoint=options.checkpoint,
         resume=options.resume,
         settings={"data": data.source} | {name: getattr(options, name) for name in SETTINGS},
-        replicas=replicas,
+        replicas=processes,
     )
-    _, accuracy = evaluate(model, test_loader, replicas=replicas)
-    if first:
+    _, accuracy = evaluate(model, test_loader, replicas=processes)
+    if processes.rank == 0:
         _finish(options, model, history, accuracy)
     return 130 if history.interrupted else 0
 

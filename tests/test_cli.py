@@ -27,7 +27,7 @@ def few_digits(monkeypatch):
         bundled.test_labels,
         "bundled",
     )
-    monkeypatch.setattr(cli, "load_mnist", lambda root: few)
+    monkeypatch.setattr(cli, "load_mnist", lambda root, verbose: few)
 
 
 def train(capsys, *flags):

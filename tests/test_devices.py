@@ -14,7 +14,7 @@ from bnkit import layers
 from bnkit.data.loader import BatchLoader
 from bnkit.models import MLP, BatchNormNet
 from bnkit.training import evaluate, fit
-from bnkit.training.devices import device_of, move
+from bnkit.training.place import device_of, move
 
 PACKAGE = Path(bnkit.__file__).parent
 CASES = {
@@ -94,5 +94,5 @@ def test_a_model_without_parameters_is_on_the_cpu():
 def test_one_module_picks_the_device():
     choice = re.compile(r"cuda\.is_available|mps\.is_available|torch\.accelerator")
     modules = {p.stem for p in PACKAGE.rglob("*.py") if choice.search(p.read_text("utf-8"))}
-    # randomness saves a GPU's generator; parallel gives each process a GPU of its own
-    assert modules == {"devices", "randomness", "parallel"}
+    # randomness saves a GPU's generator; replicas gives each process a GPU of its own
+    assert modules == {"place", "randomness", "replicas"}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,14 +20,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from bnkit.training.devices import device_of
+from bnkit.training.place import Batch, LossFunction, Processes, device_of
 
-__all__ = ["Replicas", "torchrun_replicas"]
-
-Batch = tuple[Tensor, Tensor]
+__all__ = ["Replicas", "torchrun_processes"]
 
 
-class Replicas:
+class Replicas(Processes):
     """The processes of a group, each with a replica of the model.
 
     All of them call `bnkit.training.fit` with ``replicas=Replicas()``, the same settings and a
@@ -84,9 +82,7 @@ class Replicas:
         for _ in range(max(lengths) - length):
             yield tuple(part[:0] for part in batch)
 
-    def backward(
-        self, model: nn.Module, loss_fn: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor
-    ) -> Tensor:
+    def backward(self, model: nn.Module, loss_fn: LossFunction, x: Tensor, y: Tensor) -> Tensor:
         """Give every replica the gradient of the mean loss over the samples of all parts.
 
         With n_r samples and mean loss L_r on rank r it is the gradient of
@@ -186,24 +182,13 @@ def _communicates(model: nn.Module) -> bool:
 
 
 @contextmanager
-def torchrun_replicas() -> Iterator[Replicas | None]:
-    """Join the other processes if ``torchrun`` started this one.
+def torchrun_processes() -> Iterator[Processes]:
+    """Join the other processes if ``torchrun`` started this one, which else is alone.
 
     They talk by NCCL where there are GPUs, one for each process, else by gloo.
-
-    Yields:
-        The processes, or ``None`` where this one is alone.
-
-    Example:
-        >>> with torchrun_replicas() as replicas:
-        ...     replicas is None
-        True
-
-    Source:
-        PyTorch's documentation of ``torchrun``.
     """
     if not dist.is_torchelastic_launched():
-        yield None
+        yield Processes()
         return
     gpu = torch.cuda.is_available()
     if gpu:

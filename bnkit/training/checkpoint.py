@@ -1,26 +1,20 @@
-"""Everything that a training needs to go on after its process was killed.
-
-Example:
-    >>> model = nn.Linear(1, 1)
-    >>> state = TrainingState(model, torch.optim.SGD(model.parameters()), History())
-    >>> sorted(state.collect())[:4]
-    ['early_stopping', 'format', 'generators', 'history']
-"""
+"""Everything that a training needs to go on after its process was killed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
-from bnkit.distributed.replicas import Replicas
 from bnkit.storage import load_tensors, save_tensors
 from bnkit.training.early_stopping import EarlyStopping
 from bnkit.training.history import History
+from bnkit.training.place import Processes
 from bnkit.training.randomness import generators, random_state, set_random_state
 
 __all__ = ["CheckpointError", "TrainingState"]
@@ -34,7 +28,7 @@ class CheckpointError(ValueError):
 
 @dataclass
 class TrainingState:
-    """What changes while a model is trained.
+    """What changes while a model is trained, in one process or several.
 
     Attributes:
         model: Its weights and running statistics.
@@ -42,8 +36,9 @@ class TrainingState:
         history: The epochs so far.
         early_stopping: Its counter and its copy of the best weights.
         loaders: Whose generators decide the order of the samples.
-        replicas: The other processes; each has random generators of its own.
+        processes: Those that train; each has random generators of its own.
         settings: Plain values that both runs must have in common.
+        checkpoint: The file that `save` writes, if any.
     """
 
     model: nn.Module
@@ -51,37 +46,40 @@ class TrainingState:
     history: History
     early_stopping: EarlyStopping | None = None
     loaders: Sequence[object] = ()
-    replicas: Replicas | None = None
+    processes: Processes = field(default_factory=Processes)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: str | os.PathLike | None = None
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Write a checkpoint, whole or not at all.
+    @contextmanager
+    def begun(self, resume: str | os.PathLike | None) -> Iterator[None]:
+        """Start all processes from one state, `resume`'s if given, and end them together."""
+        if resume is not None:
+            self.load(resume)
+        self.processes.align(self.model)
+        with self.processes.interruptible():
+            self.save()
+            yield
 
-        Of several processes the first one writes, and none goes on before the file is there.
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all.
 
-        Args:
-            path: The file, replaced if it exists.
-
-        Raises:
-            OSError: It cannot be written; every process raises.
+        Of several processes the first one writes, and none goes on before the file is there; if it
+        cannot be written, every process raises the OSError.
         """
+        if self.checkpoint is None:
+            return
         state, problem = self.collect(), None
-        if self.replicas is None:
-            return save_tensors(state, path)
-        if self.replicas.rank == 0:
+        if self.processes.rank == 0:
             try:
-                save_tensors(state, path)
+                save_tensors(state, self.checkpoint)
             except OSError as error:
                 problem = error
-        problem, *_ = self.replicas.gather(problem)
+        problem, *_ = self.processes.gather(problem)
         if problem:
             raise problem
 
     def load(self, path: str | os.PathLike) -> None:
-        """Go back to where `save` was called; every process reads the file.
-
-        Args:
-            path: The file.
+        """Go back to where `path` was saved; every process reads the file.
 
         Raises:
             OSError: There is no such file.
@@ -101,16 +99,10 @@ class TrainingState:
             self.early_stopping.load_state_dict(state["early_stopping"])
         for generator, value in zip(generators(self.loaders), state["generators"], strict=True):
             generator.set_state(value)
-        rank = self.replicas.rank if self.replicas else 0
-        set_random_state(state["random"][rank % len(state["random"])])
+        set_random_state(state["random"][self.processes.rank % len(state["random"])])
 
     def collect(self) -> dict[str, Any]:
-        """Gather the state.
-
-        Returns:
-            Tensors and plain values, so that it can be read with ``weights_only=True``.
-        """
-        own = random_state()
+        """Gather the state as tensors and plain values, to be read with ``weights_only=True``."""
         return {
             "format": FORMAT,
             "settings": dict(self.settings),
@@ -119,7 +111,7 @@ class TrainingState:
             "history": asdict(self.history),
             "early_stopping": self.early_stopping and self.early_stopping.state_dict(),
             "generators": [generator.get_state() for generator in generators(self.loaders)],
-            "random": self.replicas.gather(own) if self.replicas else [own],
+            "random": self.processes.gather(random_state()),
         }
 
     def _check(self, state: dict[str, Any]) -> None:

@@ -1,34 +1,26 @@
-"""Loss and accuracy, as means over samples.
-
-Example:
-    >>> model = nn.Identity()
-    >>> evaluate(model, [(torch.eye(2), torch.tensor([0, 1]))])[1]
-    1.0
-"""
+"""Loss and accuracy, as means over samples."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnkit.distributed.replicas import Replicas
-from bnkit.training.devices import device_of
+from bnkit.training.place import Batch, LossFunction, Processes, device_of
 
-__all__ = ["Loader", "LossFunction", "evaluate", "means_over_samples"]
+__all__ = ["Loader", "evaluate", "means_over_samples"]
 
-Loader = Iterable[tuple[Tensor, Tensor]]
-LossFunction = Callable[[Tensor, Tensor], Tensor]
+Loader = Iterable[Batch]
 
 
 def evaluate(
     model: nn.Module,
     loader: Loader,
     loss_fn: LossFunction | None = None,
-    replicas: Replicas | None = None,
+    replicas: Processes | None = None,
 ) -> tuple[float, float]:
     """Measure loss and accuracy in evaluation mode, and give every module its mode back.
 
@@ -65,40 +57,23 @@ def evaluate(
     finally:
         for module, training in modes:
             module.training = training
-    loss, accuracy = means_over_samples([losses, hits], sizes, device, replicas)
+    loss, accuracy = means_over_samples([losses, hits], sizes, replicas or Processes(), device)
     return loss, accuracy
 
 
 def means_over_samples(
-    columns: list[list[Tensor]],
-    sizes: list[int],
-    device: str | torch.device = "cpu",
-    replicas: Replicas | None = None,
+    columns: Sequence[Sequence[Tensor]],
+    sizes: Sequence[int],
+    processes: Processes,
+    device: str | torch.device,
 ) -> list[float]:
-    """Weight the means of batches by their sizes.
-
-    Args:
-        columns: Some quantities' means, one number a batch each.
-        sizes: Samples in each batch.
-        device: Where processes communicate.
-        replicas: Processes whose batches count too.
-
-    Returns:
-        Each quantity's mean over all samples.
-
-    Raises:
-        ValueError: There is no sample.
-
-    Example:
-        >>> means_over_samples([[torch.tensor(1.0), torch.tensor(4.0)]], [2, 1])
-        [2.0]
-    """
+    """Weight each column's means of batches by the batches' sizes, over all processes."""
     totals = [float(sum(sizes))]
     for values in columns:
-        numbers = torch.stack(values).tolist() if values else []
+        numbers = torch.stack(tuple(values)).tolist() if values else []
         weighted = zip(numbers, sizes, strict=True)
         totals.append(math.fsum(value * size for value, size in weighted))
-    count, *totals = replicas.sum(totals, device) if replicas else totals
+    count, *totals = processes.sum(totals, device)
     if not count:
         raise ValueError("expected a loader with at least one sample, got an empty one")
     return [total / count for total in totals]

@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from bnkit.distributed.replicas import Replicas
 from bnkit.training.checkpoint import TrainingState
-from bnkit.training.devices import device_of, move
 from bnkit.training.early_stopping import EarlyStopping
-from bnkit.training.evaluation import Loader, LossFunction, evaluate, means_over_samples
+from bnkit.training.evaluation import Loader, evaluate, means_over_samples
 from bnkit.training.history import History
+from bnkit.training.place import LossFunction, Processes, device_of, move
 
 __all__ = ["fit"]
 
@@ -42,7 +40,7 @@ def fit(
     checkpoint: str | os.PathLike | None = None,
     resume: str | os.PathLike | None = None,
     settings: Mapping[str, Any] | None = None,
-    replicas: Replicas | None = None,
+    replicas: Processes | None = None,
 ) -> History:
     """Train a model.
 
@@ -90,18 +88,26 @@ def fit(
     """
     _check(epochs, train_loader, val_loader, early_stopping)
     home, history = device_of(model), History()
+    loss_fn, processes = loss_fn or F.cross_entropy, replicas or Processes()
     move(model, device)
     optimizer = _make_optimizer(optimizer, model, lr)
-    loaders, settings = (train_loader, val_loader), settings or {}
-    state = TrainingState(model, optimizer, history, early_stopping, loaders, replicas, settings)
+    loaders, validates = (train_loader, val_loader), val_loader is not None
+    state = TrainingState(
+        model, optimizer, history, early_stopping, loaders, processes, settings or {}, checkpoint
+    )
     try:
-        if resume is not None:
-            state.load(resume)
-        if replicas:
-            replicas.align(model)
-        shown = _shows(progress) and (replicas is None or replicas.rank == 0)
-        with replicas.interruptible() if replicas else nullcontext():
-            _run(state, epochs, loss_fn or F.cross_entropy, checkpoint, on_epoch, shown)
+        with state.begun(resume), _bar(history, epochs, progress, processes) as bar:
+            for _ in bar:
+                train_loss = _train_epoch(model, train_loader, optimizer, loss_fn, processes)
+                processes.align(model)  # of statistics that differ, rank 0's are judged and kept
+                val = evaluate(model, val_loader, loss_fn, processes) if validates else None
+                _record(state, train_loss, val)
+                bar.set_postfix(loss=val[0] if val else train_loss)
+                state.save()
+                if on_epoch:
+                    on_epoch(history)
+                if history.stopped_epoch:
+                    break
     except KeyboardInterrupt:
         history.interrupted = True
     finally:
@@ -111,47 +117,33 @@ def fit(
     return history
 
 
-def _run(
-    state: TrainingState,
-    epochs: int,
+def _train_epoch(
+    model: nn.Module,
+    loader: Loader,
+    optimizer: torch.optim.Optimizer,
     loss_fn: LossFunction,
-    checkpoint: str | os.PathLike | None,
-    on_epoch: Callable[[History], None] | None,
-    shown: bool,
-) -> None:
+    processes: Processes,
+) -> float:
+    """Take a step for each batch; the mean loss over the samples, while the weights changed."""
+    device, losses, sizes = device_of(model), [], []
+    model.train()
+    for x, y in processes.batches(loader):
+        optimizer.zero_grad()
+        loss = processes.backward(model, loss_fn, x.to(device), y.to(device))
+        optimizer.step()
+        losses.append(loss)  # read at the end: each .item() would wait for the device
+        sizes.append(len(x))
+    return means_over_samples([losses], sizes, processes, device)[0]
+
+
+def _record(state: TrainingState, train_loss: float, val: tuple[float, float] | None) -> None:
+    """Write an epoch down, and whether early stopping kept its weights or ends the run."""
     history, stop = state.history, state.early_stopping
-    if checkpoint is not None:
-        state.save(checkpoint)
-    done = len(history.train_loss)
-    last = done if history.stopped_epoch else epochs
-    with tqdm(
-        range(done + 1, last + 1), initial=done, total=last, unit="epoch", disable=not shown
-    ) as bar:
-        for epoch in bar:
-            train_loss, val = _epoch(state, loss_fn)
-            history.record(train_loss, val, stop and stop.counter == 0)
-            if stop and stop.early_stop:
-                history.stopped_epoch = epoch
-            bar.set_postfix(loss=val[0] if val else train_loss)
-            if checkpoint is not None:
-                state.save(checkpoint)
-            if on_epoch:
-                on_epoch(history)
-            if history.stopped_epoch:
-                break
-
-
-def _epoch(state: TrainingState, loss_fn: LossFunction) -> tuple[float, tuple[float, float] | None]:
-    model, replicas, (train_loader, val_loader) = state.model, state.replicas, state.loaders
-    train_loss = _train_epoch(model, train_loader, state.optimizer, loss_fn, replicas)
-    if replicas:
-        replicas.align(model)  # of running statistics that differ, rank 0's are judged and kept
-    if val_loader is None:
-        return train_loss, None
-    val = evaluate(model, val_loader, loss_fn, replicas)
-    if state.early_stopping:
-        state.early_stopping(val[0], model)
-    return train_loss, val
+    if stop:
+        stop(val[0], state.model)
+    history.record(train_loss, val, stop and stop.counter == 0)
+    if stop and stop.early_stop:
+        history.stopped_epoch = len(history.train_loss)
 
 
 def _check(
@@ -168,31 +160,6 @@ def _check(
         raise ValueError("this early_stopping has ended a run already: make a new one for each")
 
 
-def _train_epoch(
-    model: nn.Module,
-    loader: Loader,
-    optimizer: torch.optim.Optimizer,
-    loss_fn: LossFunction,
-    replicas: Replicas | None,
-) -> float:
-    device, losses, sizes = device_of(model), [], []
-    backward = replicas.backward if replicas else _backward
-    model.train()
-    for x, y in replicas.batches(loader) if replicas else loader:
-        optimizer.zero_grad()
-        loss = backward(model, loss_fn, x.to(device), y.to(device))
-        optimizer.step()
-        losses.append(loss)  # read at the end: each .item() would wait for the device
-        sizes.append(len(x))
-    return means_over_samples([losses], sizes, device, replicas)[0]
-
-
-def _backward(model: nn.Module, loss_fn: LossFunction, x: Tensor, y: Tensor) -> Tensor:
-    loss = loss_fn(model(x), y)
-    loss.backward()
-    return loss.detach()
-
-
 def _make_optimizer(
     optimizer: torch.optim.Optimizer | MakeOptimizer | None, model: nn.Module, lr: float
 ) -> torch.optim.Optimizer:
@@ -207,6 +174,14 @@ def _make_optimizer(
     if held.isdisjoint(id(p) for p in model.parameters()):
         raise ValueError("the optimizer holds no parameter of this model: make one for each model")
     return optimizer
+
+
+def _bar(history: History, epochs: int, progress: bool | None, processes: Processes) -> tqdm:
+    """Count the epochs that are left, on a progress bar where somebody sees it."""
+    done = len(history.train_loss)
+    last = done if history.stopped_epoch else epochs
+    hidden = processes.rank > 0 or not _shows(progress)
+    return tqdm(range(done + 1, last + 1), initial=done, total=last, unit="epoch", disable=hidden)
 
 
 def _shows(progress: bool | None) -> bool:

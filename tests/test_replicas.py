@@ -6,7 +6,7 @@ import torch
 from replica_workers import loaders, net, train, uneven_batches
 
 from bnkit.distributed import launch
-from bnkit.distributed.replicas import Replicas, torchrun_replicas
+from bnkit.distributed.replicas import Replicas, torchrun_processes
 from bnkit.training import evaluate, set_seed
 
 
@@ -98,5 +98,6 @@ def test_replicas_need_a_process_group():
 
 def test_a_process_that_torchrun_did_not_start_is_alone(monkeypatch):
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
-    with torchrun_replicas() as replicas:
-        assert replicas is None
+    with torchrun_processes() as processes:
+        assert (processes.rank, processes.world_size) == (0, 1)
+        assert not isinstance(processes, Replicas)

@@ -1,0 +1,64 @@
+"""Where a training runs: on which device, and in how many processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Batch", "LossFunction", "Processes", "device_of", "move"]
+
+Batch = tuple[Tensor, Tensor]
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Say where a model's first parameter is; the CPU if it has none."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+def move(model: nn.Module, device: str | torch.device = "auto") -> None:
+    """Move a model, in place; ``"auto"`` is to CUDA if there is any."""
+    home = device_of(model)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else home
+    if torch.device(device) != home:
+        model.to(device)
+
+
+class Processes:
+    """What a training asks of its processes, answered by one that is alone.
+
+    `bnkit.distributed.Replicas` gives the answers of several, and tells what they mean there.
+    """
+
+    rank = 0
+    world_size = 1
+
+    def align(self, model: nn.Module) -> None:
+        """Give every process the weights and statistics of rank 0."""
+
+    def batches(self, loader: Iterable[Batch]) -> Iterator[Batch]:
+        """Iterate as often as the process with the most batches."""
+        return iter(loader)
+
+    def backward(self, model: nn.Module, loss_fn: LossFunction, x: Tensor, y: Tensor) -> Tensor:
+        """Differentiate the mean loss over the samples of all; return this process's."""
+        loss = loss_fn(model(x), y)
+        loss.backward()
+        return loss.detach()
+
+    def sum(self, values: Iterable[float], device: str | torch.device) -> list[float]:
+        """Add numbers over the processes."""
+        return list(values)
+
+    def gather(self, value: Any) -> list[Any]:
+        """Collect a value of every process."""
+        return [value]
+
+    def interruptible(self) -> AbstractContextManager[None]:
+        """Let an interrupt from the keyboard end all processes in the same step."""
+        return nullcontext()
