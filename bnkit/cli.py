@@ -13,35 +13,21 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import torch
-from tqdm import tqdm
-
 import bnkit
-from bnkit.data import MNIST, CorruptDataError, load_mnist, mnist_loaders
-from bnkit.data.files import find_mnist
-from bnkit.distributed import convert_sync_batchnorm
-from bnkit.distributed.replicas import torchrun_processes
-from bnkit.models import NORMS, BatchNormNet, save_weights
-from bnkit.training import EarlyStopping, History, evaluate, fit, set_seed
-from bnkit.training.checkpoint import CheckpointError
-from bnkit.training.place import Processes
 
 __all__ = ["main", "parse"]
 
-# What a resumed run must share with the one that wrote the checkpoint; epochs and files may differ.
-SETTINGS = (
-    *("batch_size", "lr", "optimizer", "patience", "delta"),
-    *("val_fraction", "seed", "norm", "sync_bn"),
-)
+NORMS = ("torch", "bnkit", "none", "layer")  # `bnkit.models.NORMS`, which needs torch
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        first = os.environ.get("RANK", "0") == "0"  # torchrun's processes all see the same error
+        # torchrun's processes all see the same error; others may set RANK, too (SLURM)
+        first = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
         self.exit(2, f"{self.prog}: error: {message}\n" if first else None)
 
 
@@ -73,7 +59,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     _add_flags(train)
     train.set_defaults(parser=train)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    for other in ("checkpoint", "resume"):
+        if _same_file(options.save, getattr(options, other)):
+            train.error(
+                f"argument --save: expected another file than --{other}, got {options.save}"
+            )
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,86 +75,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Its words; ``None`` takes those of the process.
 
     Returns:
-        The exit code: 0, or 130 after an interrupt from the keyboard.
+        The exit code: 0; 1 where the training ended in a loss that is no number; 130 after an
+        interrupt from the keyboard.
 
     Raises:
         SystemExit: A value is bad (code 2).
     """
     options = parse(arguments)
     try:
-        with torchrun_processes() as processes:
-            return _train(options, _load(options, processes), processes)
-    except (CorruptDataError, CheckpointError, OSError) as error:
-        code = f"[Errno {getattr(error, 'errno', None)}] "
-        options.parser.error(str(error).removeprefix(code))
+        from bnkit import reference  # torch takes seconds, and a wrong flag needs none of it
+
+        return reference.run(options)
     except KeyboardInterrupt:
         return 130
-
-
-def _load(options: argparse.Namespace, processes: Processes) -> MNIST:
-    first = processes.world_size == 1 or os.environ["LOCAL_RANK"] == "0"
-    if not first:
-        processes.gather(None)  # the first process of a machine looks and downloads for all
-    data = load_mnist(options.data, verbose=processes.rank == 0)
-    if first:
-        processes.gather(None)
-    return data
-
-
-def _train(options: argparse.Namespace, data: MNIST, processes: Processes) -> int:
-    loaders = mnist_loaders(
-        options.batch_size, val_fraction=options.val_fraction, seed=options.seed, data=data
-    )
-    sizes = [f"{loader.num_samples:,}" for loader in loaders]
-    if processes.rank == 0:
-        print("MNIST ({}): {} train, {} validation, {} test".format(data.source, *sizes))
-    parts = [loader.shard(processes.rank, processes.world_size) for loader in loaders]
-    train_loader, val_loader, test_loader = parts
-    set_seed(options.seed)
-    model = BatchNormNet(norm=options.norm)
-    history = fit(
-        convert_sync_batchnorm(model) if options.sync_bn else model,
-        train_loader,
-        val_loader,
-        epochs=options.epochs,
-        lr=options.lr,
-        optimizer=_sgd(options.lr) if options.optimizer == "sgd" else None,
-        early_stopping=EarlyStopping(options.patience, options.delta),
-        restore_best=options.restore,
-        on_epoch=_print_epoch if processes.rank == 0 else None,
-        checkpoint=options.checkpoint,
-        resume=options.resume,
-        settings={"data": data.source} | {name: getattr(options, name) for name in SETTINGS},
-        replicas=processes,
-    )
-    _, accuracy = evaluate(model, test_loader, replicas=processes)
-    if processes.rank == 0:
-        _finish(options, model, history, accuracy)
-    return 130 if history.interrupted else 0
-
-
-def _sgd(lr: float) -> Callable[[Iterable[torch.nn.Parameter]], torch.optim.Optimizer]:
-    return lambda parameters: torch.optim.SGD(parameters, lr=lr)
-
-
-def _print_epoch(history: History) -> None:
-    losses = f"Train Loss: {history.train_loss[-1]:.4f}, Val Loss: {history.val_loss[-1]:.4f}"
-    tqdm.write(f"Epoch {len(history.train_loss)}, {losses}")
-
-
-def _finish(
-    options: argparse.Namespace, model: BatchNormNet, history: History, accuracy: float
-) -> None:
-    if history.stopped_epoch:
-        print("Early stopping triggered!")
-    if history.interrupted:
-        print(f"Interrupted after epoch {len(history.train_loss)}.")
-    if options.restore and history.best_epoch:
-        print("Restored best model from early stopping.")
-    if options.save:
-        save_weights(model, options.save)
-        print(f"Saved the weights to {options.save}.")
-    print(f"Test Accuracy: {100 * accuracy:.2f}%")
 
 
 def _add_flags(train: argparse.ArgumentParser) -> None:
@@ -186,7 +111,7 @@ def _add_flags(train: argparse.ArgumentParser) -> None:
     add("--val-fraction", type=part, default=0.2, help="part of the training set that validates")
     seed = _value(int, lambda v: 0 <= v < 2**63, "a whole number from 0 to 2^63 - 1")
     add("--seed", type=seed, default=0, help="seed of weights, split and order")
-    add("--norm", choices=list(NORMS), default="torch", help="normalization of the hidden layer")
+    add("--norm", choices=NORMS, default="torch", help="normalization of the hidden layer")
     add("--data", type=_data_folder, help="folder with MNIST's official files")
     add("--save", type=_output_file, help="file to write the trained weights to")
     add("--checkpoint", type=_output_file, help="file to write after each epoch, to resume from")
@@ -217,27 +142,40 @@ def _value(
 
 
 def _data_folder(text: str) -> str:
-    try:
-        found = find_mnist(text)
-    except OSError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if not found:
-        raise argparse.ArgumentTypeError(f"no MNIST files in {text!r}, its raw or its MNIST/raw")
+    if not _look_at(os.path.isdir, text):
+        raise argparse.ArgumentTypeError(f"no MNIST files in {text!r}: no such folder")
     return text
 
 
 def _input_file(text: str) -> Path:
-    if not Path(text).is_file():
+    if not _look_at(os.path.isfile, text):
         raise argparse.ArgumentTypeError(f"no such file: {text!r}")
+    if not os.access(text, os.R_OK):
+        raise argparse.ArgumentTypeError(f"cannot read the file {text!r}")
     return Path(text)
 
 
 def _output_file(text: str) -> Path:
     path = Path(text)
-    if path.is_dir() or not text:
+    if not text or _look_at(os.path.isdir, text):
         raise argparse.ArgumentTypeError(f"expected a file, got the folder {text!r}")
-    if not path.parent.is_dir():
+    if not _look_at(os.path.isdir, path.parent):
         raise argparse.ArgumentTypeError(f"no such folder: {str(path.parent)!r}")
-    if not os.access(path.parent, os.W_OK):
+    if not os.access(path.parent, os.W_OK | os.X_OK):
         raise argparse.ArgumentTypeError(f"cannot write to the folder {str(path.parent)!r}")
     return path
+
+
+def _look_at(kind: Callable[[str | Path], bool], path: str | Path) -> bool:
+    """Whether there is something of this kind; a folder that may not be entered is named."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        raise argparse.ArgumentTypeError(f"may not look at {str(path)!r}: no permission") from None
+    except (OSError, ValueError):
+        return False
+    return kind(path)
+
+
+def _same_file(one: Path | None, other: Path | None) -> bool:
+    return None not in (one, other) and os.path.realpath(one) == os.path.realpath(other)

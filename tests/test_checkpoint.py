@@ -213,6 +213,8 @@ def test_a_command_killed_in_mid_epoch_resumes_with_the_same_history_and_weights
                 process.kill()  # SIGKILL: nothing in the process can react
     assert process.returncode != 0
     resumed = run(f"--resume={checkpoint}", f"--save={saved[1]}")
-    assert [line for line in resumed if re.match("Epoch [12],", line)] == []
-    assert resumed[2:4] == whole[4:6] and resumed[-1] == whole[-1]
+    epochs = [line for line in resumed if line.startswith("Epoch")]
+    assert len(epochs) in (2, 3)  # the line of epoch 2 came before its checkpoint
+    assert epochs == [line for line in whole if line.startswith("Epoch")][-len(epochs) :]
+    assert resumed[-2] == whole[-2]
     assert same(*(torch.load(path, weights_only=True) for path in saved))

@@ -9,7 +9,7 @@ import torch
 from fake_mnist import fake_official, write  # noqa: F401
 from torch import nn
 
-from bnkit import cli
+from bnkit import cli, models, reference
 from bnkit.data import bundled_mnist
 from bnkit.models import BatchNormNet, load_weights
 
@@ -27,7 +27,7 @@ def few_digits(monkeypatch):
         bundled.test_labels,
         "bundled",
     )
-    monkeypatch.setattr(cli, "load_mnist", lambda root, verbose: few)
+    monkeypatch.setattr(reference, "load_mnist", lambda root, verbose: few)
 
 
 def train(capsys, *flags):
@@ -106,7 +106,9 @@ def test_a_seed_repeats_a_run(capsys):
 def test_flags_set_the_split_and_the_batch_size(capsys, monkeypatch):
     seen = {}
     monkeypatch.setattr(
-        cli, "fit", lambda model, train, val, **options: seen.update(options, train=train, val=val)
+        reference,
+        "fit",
+        lambda model, train, val, **options: seen.update(options, train=train, val=val),
     )
     with pytest.raises(AttributeError):  # the replaced fit returns no history
         train(capsys, "--val-fraction", "0.5", "--batch-size", "32", "--lr", "0.01")
@@ -125,7 +127,7 @@ def test_save_writes_the_weights_and_nothing_else(capsys, tmp_path):
     path = tmp_path / "net.pt"
     _, lines = train(capsys, "--epochs", "1", "--save", str(path))
     assert os.listdir(tmp_path) == ["net.pt"]
-    assert lines[-2] == f"Saved the weights to {path}."
+    assert lines[-1] == f"Saved the weights to {path}."
     net = load_weights(BatchNormNet(), path)
     assert net.bn1.num_batches_tracked == 8
     assert torch.load(path, weights_only=True).keys() == net.state_dict().keys()
@@ -161,7 +163,7 @@ def test_resume_prints_and_saves_what_the_uninterrupted_run_does(capsys, tmp_pat
     whole = train(capsys, "--epochs", "3", "--save", str(nets[0]))[1]
     train(capsys, "--epochs", "1", "--checkpoint", str(run))
     resumed = train(capsys, "--epochs", "3", "--resume", str(run), "--save", str(nets[1]))[1]
-    assert resumed[1:3] == whole[2:4] and resumed[-1] == whole[-1]
+    assert resumed[1:3] == whole[2:4] and resumed[-2] == whole[-2]
     states = [torch.load(net, weights_only=True) for net in nets]
     assert all(states[1][name].equal(value) for name, value in states[0].items())
 
@@ -198,7 +200,7 @@ def test_an_interrupt_still_saves_and_tests_the_best_so_far(capsys, monkeypatch)
     def interrupt(history):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_print_epoch", interrupt)
+    monkeypatch.setattr(reference, "_print_epoch", interrupt)
     code, lines = train(capsys)
     assert code == 130 and "Interrupted after epoch 1." in lines
     assert lines[-1].startswith("Test Accuracy: ")
@@ -275,3 +277,100 @@ def test_no_command_gets_one_line(capsys):
     assert capsys.readouterr().err == (
         "bnkit: error: the following arguments are required: command\n"
     )
+
+
+def test_the_norms_of_the_flag_are_those_of_the_models():
+    assert tuple(models.NORMS) == cli.NORMS
+
+
+def python(*words, **environment):
+    run = [sys.executable, *words]
+    return subprocess.run(run, capture_output=True, text=True, env={**os.environ, **environment})
+
+
+def test_flags_are_read_without_torch():
+    code = "import sys; from bnkit import cli; cli.parse(['train']); print('torch' in sys.modules)"
+    assert python("-c", code).stdout == "False\n"
+
+
+def test_an_error_is_told_where_rank_is_set_by_others_than_torchrun():
+    done = python("-m", "bnkit", "train", "--epochs", "0", RANK="1")
+    assert done.returncode == 2 and "argument --epochs" in done.stderr
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_loss_that_is_no_number_is_told_and_nothing_is_saved(capsys, tmp_path):
+    path = tmp_path / "net.pt"
+    flags = ("--optimizer", "sgd", "--lr", "1e30", "--epochs", "2", "--save", str(path))
+    code, lines = train(capsys, *flags)
+    assert code == 1 and not path.exists()
+    assert any("no number any more" in line for line in lines)
+    assert lines[-1] == "Saved no weights: none of a finite loss are left."
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("flag", ["--save", "--checkpoint"])
+def test_a_full_disk_comes_after_what_was_computed(capsys, monkeypatch, tmp_path, flag):
+    def full(descriptor):
+        if os.path.exists(tmp_path / "begun"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(
+        reference, "_print_epoch", lambda history: (print("epoch"), (tmp_path / "begun").touch())
+    )
+    with pytest.raises(SystemExit):
+        train(capsys, "--epochs", "1", flag, str(tmp_path / "file.pt"))
+    out = capsys.readouterr().out
+    assert ("Test Accuracy" if flag == "--save" else "epoch") in out
+
+
+@pytest.mark.parametrize("other", ["--checkpoint", "--resume"])
+def test_weights_are_not_saved_over_a_checkpoint(capsys, tmp_path, other):
+    path = tmp_path / "run.pt"
+    path.touch()
+    message = refusal(capsys, f"--save={path}", f"{other}={tmp_path}/./run.pt")
+    assert f"argument --save: expected another file than {other}" in message
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("part", ["model", "optimizer", "history", "generators", "random"])
+@pytest.mark.parametrize("left", [None, {}, []])
+def test_a_checkpoint_that_lacks_a_part_gets_one_line(capsys, tmp_path, part, left):
+    path = tmp_path / "run.pt"
+    train(capsys, "--epochs", "1", "--checkpoint", str(path))
+    state = torch.load(path, weights_only=True)
+    torch.save(state | {part: left}, path)
+    with pytest.raises(SystemExit) as exit_:
+        train(capsys, "--epochs", "2", "--resume", str(path))
+    error = capsys.readouterr().err
+    assert exit_.value.code == 2 and error.count("\n") == 1
+    assert "checkpoint" in error
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_checkpoint_of_another_number_of_processes_is_refused(capsys, tmp_path):
+    path = tmp_path / "run.pt"
+    train(capsys, "--epochs", "1", "--checkpoint", str(path))
+    state = torch.load(path, weights_only=True)
+    torch.save(state | {"random": state["random"] * 2}, path)
+    with pytest.raises(SystemExit):
+        train(capsys, "--epochs", "2", "--resume", str(path))
+    assert "written by 2 processes, got 1" in capsys.readouterr().err
+
+
+def test_an_interrupt_while_torch_is_imported_ends_quietly(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reference, "run", interrupted)
+    assert cli.main(["train"]) == 130
+
+
+def test_a_folder_that_may_not_be_entered_gets_one_line(capsys, monkeypatch):
+    def closed(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "stat", closed)
+    for flag in ("--save", "--checkpoint", "--resume", "--data"):
+        assert "no permission" in refusal(capsys, f"{flag}=closed/file.pt")

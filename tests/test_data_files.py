@@ -94,9 +94,8 @@ def test_a_folder_with_some_of_the_files_names_the_missing_ones(tmp_path):
         find_mnist(tmp_path)
 
 
-def test_root_comes_before_the_environment_and_that_before_the_cache(tmp_path, monkeypatch):
-    cached = write(cache_folder(), gzipped=True)
-    assert look_for_mnist()[0].parent == cached
+def test_root_comes_before_the_environment(tmp_path, monkeypatch):
+    assert look_for_mnist() == []
     named = write(tmp_path / "named", gzipped=True)
     monkeypatch.setenv("BNKIT_DATA", str(named))
     assert look_for_mnist()[0].parent == named

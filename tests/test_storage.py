@@ -1,6 +1,7 @@
 import errno
 import io
 import os
+import random
 import subprocess
 import sys
 
@@ -124,3 +125,29 @@ def test_a_damaged_file_is_refused(tmp_path, keep):
 def test_a_missing_file_is_missing(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_tensors(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_flipped_bit_is_found_or_changes_nothing(tmp_path, seed):
+    path, state = tmp_path / "weights.pt", {"a": torch.arange(6.0), "step": 3}
+    storage.save_tensors(state, path)
+    content, rng = bytearray(path.read_bytes()), random.Random(seed)
+    content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    path.write_bytes(content)
+    try:
+        loaded = storage.load_tensors(path)
+    except ValueError as error:
+        assert "weights.pt" in str(error)
+    else:
+        assert loaded["a"].equal(state["a"]) and loaded["step"] == 3
+
+
+def test_a_flipped_bit_of_a_number_is_called_damage(tmp_path):
+    path = tmp_path / "weights.pt"
+    storage.save_tensors({"a": torch.full((64,), 1.5)}, path)
+    content = bytearray(path.read_bytes())
+    at = content.index(torch.full((4,), 1.5).numpy().tobytes())
+    content[at + 3] ^= 0x40
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="a damaged file"):
+        storage.load_tensors(path)

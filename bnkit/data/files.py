@@ -15,10 +15,12 @@ import hashlib
 import http.client
 import io
 import os
+import shutil
 import socket
 import struct
 import sys
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,7 +108,7 @@ def find_mnist(folder: str | os.PathLike) -> list[Path]:
 
 
 def look_for_mnist(root: str | os.PathLike | None = None, *, verbose: bool = True) -> list[Path]:
-    """Look for MNIST's files in ``root``, then ``$BNKIT_DATA``, then the user's cache.
+    """Look for MNIST's files in ``root``, then in ``$BNKIT_DATA``.
 
     Args:
         root: The first folder to look in.
@@ -123,7 +125,7 @@ def look_for_mnist(root: str | os.PathLike | None = None, *, verbose: bool = Tru
             return files
         if folder and verbose:
             print(f"MNIST: {name} = {folder} holds none of the official files, looking elsewhere")
-    return find_mnist(cache_folder())
+    return []
 
 
 def read_idx(path: str | os.PathLike, md5: str) -> Tensor:
@@ -203,24 +205,44 @@ def download_mnist(folder: str | os.PathLike, *, quiet: bool = False) -> list[Pa
         The paths, as `find_mnist` gives them.
 
     Raises:
-        ConnectionError: No mirror answers with the official files.
+        ConnectionError: No mirror answers with the official files, or torchvision cannot be used.
         OSError: The folder cannot be written.
     """
-    from torchvision.datasets import MNIST  # slow to import, and seldom needed
+    try:
+        from torchvision.datasets import MNIST  # slow to import, and seldom needed
+    except (ImportError, RuntimeError, AttributeError) as error:  # of another torch
+        raise ConnectionError(
+            f"torchvision cannot be imported: {str(error).splitlines()[0]}"
+        ) from error
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary, _impatient():
         raw = Path(temporary, "MNIST", "raw")
         with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
             for name, md5 in MNIST.resources:
                 _download_file(MNIST.mirrors, raw, name, md5)
-        try:
-            raw.parent.rename(folder / "MNIST")
-        except OSError:
-            if not find_mnist(folder):  # else another process was quicker
-                raise
+        _move_into(folder, raw.parent)
     return find_mnist(folder)
+
+
+def _move_into(folder: Path, downloaded: Path) -> None:
+    """Put the four files in place; of several processes the first one does."""
+    try:
+        downloaded.rename(folder / "MNIST")
+    except OSError:
+        place = folder / "MNIST" / "raw"
+        place.mkdir(parents=True, exist_ok=True)
+        for file in (downloaded / "raw").iterdir():  # whole files, over what was damaged
+            os.replace(file, place / file.name)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what downloads that were killed have left, once they are a day old."""
+    for left in folder.glob(".download-*"):
+        if time.time() - left.stat().st_mtime > 24 * 3600:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _download_file(mirrors: list[str], folder: Path, name: str, md5: str) -> None:

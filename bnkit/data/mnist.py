@@ -21,8 +21,10 @@ import torch
 from torch import Tensor
 
 from bnkit.data.files import (
+    CorruptDataError,
     cache_folder,
     download_mnist,
+    find_mnist,
     look_for_mnist,
     read_bundled,
     read_official,
@@ -95,19 +97,41 @@ def load_mnist(
         if verbose:
             print("MNIST: the 10,000 digits that ship with bnkit, as $BNKIT_DATA asks")
         return bundled_mnist()
-    files, problem = look_for_mnist(root, verbose=verbose), ""
-    if not files and download:
-        try:
-            files = download_mnist(cache_folder(), quiet=not verbose)
-        except OSError as error:
-            problem = f", no download ({error})"
+    files = look_for_mnist(root, verbose=verbose)
     if files:
-        train_images, train_labels, test_images, test_labels = read_official(files)
-        return MNIST(train_images, train_labels.long(), test_images, test_labels.long(), "official")
+        return _official(read_official(files))
+    try:
+        return _official(_from_cache(download, verbose))
+    except OSError as error:
+        problem = f" ({error})" if str(error) else ""
     if verbose:
         digits = "the 10,000 digits that ship with bnkit (9,000 to train, 1,000 to test, shuffled)"
         print(f"MNIST: no official files{problem}: using {digits}")
     return bundled_mnist()
+
+
+def _from_cache(download: bool, verbose: bool) -> list[Tensor]:
+    """The files of bnkit's own cache; what is missing or damaged there is fetched again."""
+    problems = []
+    try:
+        if files := find_mnist(cache_folder()):
+            return read_official(files)
+    except (CorruptDataError, FileNotFoundError) as error:
+        problems.append(str(error))
+    if not download:
+        raise FileNotFoundError(*problems)
+    try:
+        parts = read_official(download_mnist(cache_folder(), quiet=not verbose))
+    except OSError as error:
+        raise ConnectionError("; ".join([*problems, f"no download: {error}"])) from error
+    if problems and verbose:
+        print(f"MNIST: {problems[0]}: fetched it again")
+    return parts
+
+
+def _official(parts: list[Tensor]) -> MNIST:
+    train_images, train_labels, test_images, test_labels = parts
+    return MNIST(train_images, train_labels.long(), test_images, test_labels.long(), "official")
 
 
 def bundled_mnist() -> MNIST:

@@ -20,6 +20,15 @@ from bnkit.training.randomness import generators, random_state, set_random_state
 __all__ = ["CheckpointError", "TrainingState"]
 
 FORMAT = "bnkit checkpoint 1"
+PARTS = {
+    "settings": dict,
+    "model": dict,
+    "optimizer": dict,
+    "history": dict,
+    "early_stopping": dict | None,
+    "generators": list,
+    "random": list,
+}
 
 
 class CheckpointError(ValueError):
@@ -91,15 +100,24 @@ class TrainingState:
             raise CheckpointError(str(error)) from error
         if not isinstance(state, dict) or state.get("format") != FORMAT:
             raise CheckpointError(f"expected a checkpoint of fit, got another file: {str(path)!r}")
-        self._check(state)
+        self._check(state, path)
+        try:
+            self._apply(state)
+        except Exception as error:  # parts of another kind or size
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise CheckpointError(
+                f"expected a checkpoint of this model and optimizer, got {str(path)!r}: {reason}"
+            ) from error
+
+    def _apply(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        vars(self.history).update(state["history"])
+        vars(self.history).update({name: state["history"][name] for name in vars(self.history)})
         if self.early_stopping:
             self.early_stopping.load_state_dict(state["early_stopping"])
         for generator, value in zip(generators(self.loaders), state["generators"], strict=True):
             generator.set_state(value)
-        set_random_state(state["random"][self.processes.rank % len(state["random"])])
+        set_random_state(state["random"][self.processes.rank])
 
     def collect(self) -> dict[str, Any]:
         """Gather the state as tensors and plain values, to be read with ``weights_only=True``."""
@@ -114,7 +132,15 @@ class TrainingState:
             "random": self.processes.gather(random_state()),
         }
 
-    def _check(self, state: dict[str, Any]) -> None:
+    def _check(self, state: dict[str, Any], path: str | os.PathLike) -> None:
+        lacking = [name for name, kind in PARTS.items() if not isinstance(state.get(name), kind)]
+        if lacking:
+            raise CheckpointError(f"expected a whole checkpoint, {str(path)!r} lacks {lacking[0]}")
+        wrote, train = len(state["random"]), self.processes.world_size
+        if wrote != train:
+            raise CheckpointError(
+                f"the checkpoint was written by {wrote} process{'es' * (wrote != 1)}, got {train}"
+            )
         had, have = state["settings"], dict(self.settings)
         for name in [*had, *(name for name in have if name not in had)]:
             if had.get(name) != have.get(name):

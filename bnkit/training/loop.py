@@ -103,9 +103,9 @@ def fit(
                 val = evaluate(model, val_loader, loss_fn, processes) if validates else None
                 _record(state, train_loss, val)
                 bar.set_postfix(loss=val[0] if val else train_loss)
-                state.save()
                 if on_epoch:
                     on_epoch(history)
+                state.save()  # last: a full disk must not hide the epoch
                 if history.stopped_epoch:
                     break
     except KeyboardInterrupt:
