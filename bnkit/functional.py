@@ -8,10 +8,12 @@ variance per channel.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
+from torch.autograd.function import FunctionCtx
 
 from bnkit.shapes import (
     batch_axes,
@@ -22,12 +24,9 @@ from bnkit.shapes import (
     per_channel,
 )
 
-__all__ = [
-    "batch_norm",
-    "batch_norm_backward",
-    "batch_statistics",
-    "fold_batch_norm",
-]
+__all__ = ["batch_norm", "batch_norm_backward", "batch_statistics", "fold_batch_norm", "normalize"]
+
+Reduce = Callable[[Tensor], Tensor]
 _Conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _ConvTranspose = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
@@ -82,14 +81,7 @@ def batch_norm(
     ``torch.nn.functional.batch_norm``, whose signature this is.
     """
     check_batch_norm(input, running_mean, running_var, weight, bias, training, eps)
-    if not training:
-        return _standardize(input, running_mean, running_var, weight, bias, eps)
-    if input.numel() == 0:  # nothing to learn from; mean 0 and variance 1 keep gradients defined
-        mean, var = input.new_zeros(input.shape[1]), input.new_ones(input.shape[1])
-        return _standardize(input, mean, var, weight, bias, eps)
-    transformed = torch._C._are_functorch_transforms_active()
-    normalize = _plain if transformed else _BatchNorm.apply
-    return normalize(input, weight, bias, running_mean, running_var, momentum, eps)
+    return normalize(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
 def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,76 +144,177 @@ def batch_norm_backward(
 
     Source: Ioffe and Szegedy (2015), section 3, with the chain rule collected into three terms.
     """
+    return _plain_backward(grad_output, input, weight, eps, count_per_channel(input), None)
+
+
+def normalize(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    total: int | None = None,
+    reduce: Reduce | None = None,
+) -> Tensor:
+    """`batch_norm` without its refusals, of one batch or of a shard.
+
+    Of a shard, `reduce` sums a tensor over all shards, which hold `total` values per channel.
+    """
+    if not training:
+        return _standardize(input, running_mean, running_var, weight, bias, eps)
+    if not (total or input.numel()):  # nothing to learn from; these keep gradients defined
+        mean, var = input.new_zeros(input.shape[1]), input.new_ones(input.shape[1])
+        return _standardize(input, mean, var, weight, bias, eps)
+    transformed = torch._C._are_functorch_transforms_active()
+    function = _plain if transformed else _BatchNorm.apply
+    total = total or count_per_channel(input)
+    return function(input, weight, bias, running_mean, running_var, momentum, eps, total, reduce)
+
+
+def _plain(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    momentum: float,
+    eps: float,
+    total: int,
+    reduce: Reduce | None,
+) -> Tensor:
+    """The equations as they stand, for autograd or a transform of torch.func to differentiate."""
+    x = full_precision(input)
+    mean, centered = _center(x, total, reduce)
+    var = _mean(centered.square(), total, reduce)
+    _update_running(running_mean, running_var, mean.detach(), var.detach(), momentum, total)
+    return _standardize(input, mean, var, weight, bias, eps)
+
+
+def _plain_backward(
+    grad_output: Tensor,
+    input: Tensor,
+    weight: Tensor | None,
+    eps: float,
+    total: int,
+    reduce: Reduce | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`batch_norm_backward`, its lines in the order of the equations."""
     x, g = full_precision(input), full_precision(grad_output)
-    axes = batch_axes(x)
-    mean, var = batch_statistics(x)
-    rstd = (var + eps).rsqrt()
-    x_hat = (x - per_channel(mean, x)) * per_channel(rstd, x)
-    grad_bias = g.sum(axes)
-    grad_weight = (g * x_hat).sum(axes)
+    _, centered = _center(x, total, reduce)
+    rstd = (_mean(centered.square(), total, reduce) + eps).rsqrt()  # (C,)
+    x_hat = centered * per_channel(rstd, x)
+    grad_bias, grad_weight = g.sum(batch_axes(x)), (g * x_hat).sum(batch_axes(x))  # of this shard
+    sum_g, sum_gx = _over_shards(grad_bias, grad_weight, reduce=reduce)
     scale = rstd if weight is None else rstd * weight
-    mean_g, mean_gx = grad_bias / count_per_channel(x), grad_weight / count_per_channel(x)
     grad_input = per_channel(scale, x) * (
-        g - per_channel(mean_g, x) - x_hat * per_channel(mean_gx, x)
+        g - per_channel(sum_g / total, x) - x_hat * per_channel(sum_gx / total, x)
     )
     return grad_input.to(input.dtype), grad_weight, grad_bias
-
-
-def _plain(input, weight, bias, running_mean, running_var, momentum, eps):
-    """The equations as they stand, for autograd or a transform of torch.func to differentiate."""
-    mean, var = batch_statistics(input)
-    now = mean.detach(), var.detach()
-    _update_running(running_mean, running_var, *now, momentum, count_per_channel(input))
-    return _standardize(input, mean, var, weight, bias, eps)
 
 
 class _BatchNorm(Function):
     """The same equations in as few passes over the data as PyTorch's operations allow."""
 
     @staticmethod
-    def forward(ctx, input, weight, bias, running_mean, running_var, momentum, eps):
-        x, count = full_precision(input), count_per_channel(input)
-        mean = x.mean(batch_axes(x))  # (C,)
-        centered = x - per_channel(mean, x)
-        var = _mean_square(centered)  # (C,)
-        _update_running(running_mean, running_var, mean, var, momentum, count)
+    def forward(
+        ctx: FunctionCtx,
+        input: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        momentum: float,
+        eps: float,
+        total: int,
+        reduce: Reduce | None,
+    ) -> Tensor:
+        x = full_precision(input)
+        mean, centered = _center(x, total, reduce)
+        var = _mean_square(centered, total, reduce)  # (C,)
+        _update_running(running_mean, running_var, mean, var, momentum, total)
         rstd = (var + eps).rsqrt_()
         scale = rstd if weight is None else rstd * weight
         ctx.save_for_backward(input, weight, centered, rstd, scale)
-        ctx.eps = eps
+        ctx.eps, ctx.total, ctx.reduce = eps, total, reduce
         return cast(_affine(centered, scale, bias), input.dtype)
 
     @staticmethod
-    def backward(ctx, grad_output):
+    def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         input, weight, centered, rstd, scale = ctx.saved_tensors
+        needed, shared = ctx.needs_input_grad[:3], (ctx.total, ctx.reduce)
         if torch.is_grad_enabled():  # create_graph: saved intermediates carry no graph
-            grads = batch_norm_backward(grad_output, input, weight, ctx.eps)
+            grads = _plain_backward(grad_output, input, weight, ctx.eps, *shared)
         else:
-            grads = _fused_backward(full_precision(grad_output), centered, rstd, scale)
-        needed = zip(grads, ctx.needs_input_grad[:3], strict=True)
-        return *(grad if need else None for grad, need in needed), None, None, None, None
+            g = full_precision(grad_output)
+            grads = _fused_backward(g, centered, rstd, scale, needed[0], *shared)
+        return *(g if need else None for g, need in zip(grads, needed, strict=True)), *[None] * 6
 
 
-def _fused_backward(g, centered, rstd, scale):
-    """`batch_norm_backward` with x_hat = rstd * centered multiplied out, in one buffer."""
-    count, axes = count_per_channel(g), batch_axes(g)
-    grad_bias = g.sum(axes)
+def _fused_backward(
+    g: Tensor,
+    centered: Tensor,
+    rstd: Tensor,
+    scale: Tensor,
+    needs_input: bool,
+    total: int,
+    reduce: Reduce | None,
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """`_plain_backward` with x_hat = rstd * centered multiplied out, in one buffer."""
+    grad_bias = g.sum(batch_axes(g))
     buffer = g * centered
-    grad_weight = buffer.sum(axes).mul_(rstd)
-    along = per_channel(grad_weight * rstd, g)
-    grad_input = torch.addcmul(g, centered, along, value=-1 / count, out=buffer)
-    grad_input.sub_(per_channel(grad_bias, g), alpha=1 / count).mul_(per_channel(scale, g))
+    grad_weight = buffer.sum(batch_axes(g)).mul_(rstd)
+    if not needs_input:
+        return None, grad_weight, grad_bias
+    sum_g, sum_gx = _over_shards(grad_bias, grad_weight, reduce=reduce)
+    along = per_channel(sum_gx * rstd, g)
+    grad_input = torch.addcmul(g, centered, along, value=-1 / total, out=buffer)
+    grad_input.sub_(per_channel(sum_g, g), alpha=1 / total).mul_(per_channel(scale, g))
     return grad_input, grad_weight, grad_bias
 
 
-def _standardize(input, mean, var, weight, bias, eps):
+def _center(x: Tensor, total: int, reduce: Reduce | None) -> tuple[Tensor, Tensor]:
+    """Mean (C,) of all shards, and this shard minus it."""
+    mean = _mean(x, total, reduce)
+    return mean, x - per_channel(mean, x)
+
+
+def _mean(x: Tensor, total: int, reduce: Reduce | None) -> Tensor:
+    if reduce is None:
+        return x.mean(batch_axes(x))
+    return reduce(x.sum(batch_axes(x))) / total
+
+
+def _mean_square(x: Tensor, total: int, reduce: Reduce | None) -> Tensor:
+    if x.dim() == 2 or x.stride(-1) != 1:
+        return _mean(x * x, total, reduce)
+    norms = torch.linalg.vector_norm(x.flatten(2), dim=2)  # (N, C); writes nothing of x's size
+    squares = norms.square_().sum(0)
+    return (squares if reduce is None else reduce(squares)).div_(total)
+
+
+def _over_shards(*sums: Tensor, reduce: Reduce | None) -> tuple[Tensor, ...]:
+    """Sums over all shards from those of this one, in one message."""
+    return sums if reduce is None else reduce(torch.stack(sums)).unbind()
+
+
+def _standardize(
+    input: Tensor,
+    mean: Tensor,
+    var: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+) -> Tensor:
     x = full_precision(input)
     rstd = (var + eps).rsqrt()
     scale = rstd if weight is None else rstd * weight
     return cast(_affine(x - per_channel(mean, x), scale, bias), input.dtype)
 
 
-def _affine(x, scale, bias):
+def _affine(x: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
     scale, bias = per_channel(scale, x), per_channel(bias, x)
     if bias is None:
         return x * scale
@@ -230,19 +323,19 @@ def _affine(x, scale, bias):
     return (x * scale).add_(bias)  # addcmul is slow where one number serves a whole image
 
 
-def _update_running(running_mean, running_var, mean, var, momentum, count):
+def _update_running(
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    mean: Tensor,
+    var: Tensor,
+    momentum: float,
+    count: int,
+) -> None:
     if running_mean is None:
         return
     unbiased = var * (count / (count - 1))
     running_mean.lerp_(cast(mean, running_mean.dtype), momentum)
     running_var.lerp_(cast(unbiased, running_var.dtype), momentum)
-
-
-def _mean_square(x):
-    if x.dim() > 2 and x.stride(-1) == 1:  # reads x once and writes nothing of its size
-        norms = torch.linalg.vector_norm(x.flatten(2), dim=2)  # (N, C)
-        return norms.square_().sum(0).div_(count_per_channel(x))
-    return (x * x).mean(batch_axes(x))
 
 
 def fold_batch_norm(layer: nn.Module, bn: nn.Module) -> nn.Module:

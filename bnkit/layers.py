@@ -1,119 +1,76 @@
-"""Normalization layers: the bookkeeping around `bnkit.functional`.
+"""Batch normalization layers: PyTorch's, with the arithmetic of `bnkit.functional`.
 
-`BatchNorm1d`, `BatchNorm2d` and `BatchNorm3d` are drop-ins for PyTorch's: same arguments, same
-attributes, same keys in `state_dict`, so that weights load both ways.
+Ours is what happens to a batch: `forward`, from the refusals to the running statistics. Inherited
+is the bookkeeping, which chapter 5 builds by hand: arguments, attributes, `state_dict` and its
+versions, `reset_parameters`, `repr`. So weights load both ways, ``isinstance(layer,
+torch.nn.BatchNorm2d)`` is True, and all that PyTorch does to its own layers (averaging weights,
+freezing, folding, converting) it does to these.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from bnkit import functional as F
-from bnkit.relatives import AffineModule
+from bnkit.functional import Reduce, normalize
+from bnkit.shapes import check_batch_norm
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+]
 
 
-class BatchNorm(AffineModule):
-    """What the batch normalizations below, and the synchronized one, have in common."""
+class OwnForward:
+    """The arithmetic, to stand before a batch normalization of PyTorch's among the base classes."""
 
-    _version = 2  # PyTorch's: since version 2 the state holds num_batches_tracked
-    _dims: tuple[int, ...]
-
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        device=None,
-        dtype=None,
-        *,
-        bias: bool = True,
-    ) -> None:
-        super().__init__()
-        self.num_features = num_features
-        self.eps = eps
-        self.momentum = momentum
-        self.affine = affine
-        self.track_running_stats = track_running_stats
-        self._make_affine((num_features,), affine, affine and bias, device, dtype)
-        self._make_running_stats(device, dtype)
-        self.reset_parameters()
-
-    def _make_running_stats(self, device, dtype):
-        mean = var = count = None
-        if self.track_running_stats:
-            mean = torch.empty(self.num_features, device=device, dtype=dtype)
-            var = torch.empty(self.num_features, device=device, dtype=dtype)
-            count = torch.empty((), device=device, dtype=torch.long)
-        self.register_buffer("running_mean", mean)
-        self.register_buffer("running_var", var)
-        self.register_buffer("num_batches_tracked", count)
-
-    def reset_running_stats(self) -> None:
-        """Forget every batch: mean 0, variance 1, count 0."""
-        if self.track_running_stats:
-            self.running_mean.zero_()
-            self.running_var.fill_(1)
-            self.num_batches_tracked.zero_()
-
-    def reset_parameters(self) -> None:
-        """Set weight to 1, bias to 0 and forget the running statistics."""
-        self.reset_running_stats()
-        super().reset_parameters()
+    _dims: tuple[int, ...] = ()  # of the input; empty means 2 or more
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalize a batch; in training also move the running statistics."""
         self._check_input_dim(input)
         track = self.training and self.track_running_stats
         known = track or not self.training  # are the running statistics read or written?
-        output = F.batch_norm(
-            input,
-            self.running_mean if known else None,
-            self.running_var if known else None,
-            self.weight,
-            self.bias,
-            training=self.training or self.running_mean is None,
-            momentum=self._new_value_weight() if track else 0.0,
-            eps=self.eps,
-        )
+        mean, var = (self.running_mean, self.running_var) if known else (None, None)
+        training = self.training or (mean is None and var is None)
+        total, reduce = self._agree(input, mean, var, training)
         if track and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
-        return output
+        momentum = self._new_value_weight() if track else 0.0
+        weight, bias = self.weight, self.bias
+        return normalize(
+            input, mean, var, weight, bias, training, momentum, self.eps, total, reduce
+        )
+
+    def _agree(
+        self, input: Tensor, mean: Tensor | None, var: Tensor | None, training: bool
+    ) -> tuple[int | None, Reduce | None]:
+        """Refuse what cannot be normalized; else say what `normalize` has to know of shards."""
+        check_batch_norm(input, mean, var, self.weight, self.bias, training, self.eps)
+        return None, None
 
     def _new_value_weight(self) -> float:
-        if self.momentum is None:  # cumulative average: 1, 1/2, 1/3, ...
-            return 1 / (int(self.num_batches_tracked) + 1)
-        return self.momentum
+        if self.momentum is not None:
+            return self.momentum
+        if self.num_batches_tracked is None:  # as PyTorch: no average without a count
+            return 0.0
+        return 1 / int(self.num_batches_tracked)  # cumulative average: 1, 1/2, 1/3, ...
 
-    def _check_input_dim(self, input):
-        if input.dim() not in self._dims:
-            dims = " or ".join(f"{d}D" for d in self._dims)
-            raise ValueError(
-                f"{type(self).__name__} expected {dims} input (N, {self.num_features}, ...), "
-                f"got {input.dim()}D of shape {tuple(input.shape)}"
-            )
-
-    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
-        key = prefix + "num_batches_tracked"
-        old = local_metadata.get("version") is None or local_metadata["version"] < 2
-        if old and self.track_running_stats and key not in state_dict:
-            state_dict[key] = torch.tensor(0)
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
-
-    def extra_repr(self) -> str:
-        """Show the arguments in `repr`, as PyTorch does."""
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, bias={self.bias is not None}, "
-            f"track_running_stats={self.track_running_stats}"
+    def _check_input_dim(self, input: Tensor) -> None:
+        dims = input.dim()
+        if dims in self._dims or (not self._dims and dims >= 2):
+            return
+        expected = " or ".join(f"{d}D" for d in self._dims) or "2D or more"
+        raise ValueError(
+            f"{type(self).__name__} expected {expected} input (N, {self.num_features}, ...), "
+            f"got {dims}D of shape {tuple(input.shape)}"
         )
 
 
-class BatchNorm1d(BatchNorm):
+class BatchNorm1d(OwnForward, nn.BatchNorm1d):
     r"""Batch normalization of (N, C) or (N, C, L), a drop-in for `torch.nn.BatchNorm1d`.
 
     Training normalizes with the batch's statistics and moves the running ones; evaluation
@@ -136,6 +93,7 @@ class BatchNorm1d(BatchNorm):
             value per channel.
 
     Example:
+        >>> import torch
         >>> layer = BatchNorm1d(2)
         >>> y = layer(torch.tensor([[1.0, 10.0], [3.0, 50.0]]))
         >>> layer.running_mean, layer.running_var  # a tenth of the way from 0 and 1
@@ -147,12 +105,13 @@ class BatchNorm1d(BatchNorm):
     _dims = (2, 3)
 
 
-class BatchNorm2d(BatchNorm):
+class BatchNorm2d(OwnForward, nn.BatchNorm2d):
     """Batch normalization of images (N, C, H, W), a drop-in for `torch.nn.BatchNorm2d`.
 
     Statistics are taken over N, H and W. Arguments and errors as :class:`BatchNorm1d`.
 
     Example:
+        >>> import torch
         >>> BatchNorm2d(3)(torch.randn(2, 3, 4, 4)).shape
         torch.Size([2, 3, 4, 4])
 
@@ -162,12 +121,13 @@ class BatchNorm2d(BatchNorm):
     _dims = (4,)
 
 
-class BatchNorm3d(BatchNorm):
+class BatchNorm3d(OwnForward, nn.BatchNorm3d):
     """Batch normalization of volumes (N, C, D, H, W), a drop-in for `torch.nn.BatchNorm3d`.
 
     Statistics are taken over N, D, H and W. Arguments and errors as :class:`BatchNorm1d`.
 
     Example:
+        >>> import torch
         >>> BatchNorm3d(3)(torch.randn(2, 3, 4, 4, 4)).shape
         torch.Size([2, 3, 4, 4, 4])
 
@@ -175,3 +135,31 @@ class BatchNorm3d(BatchNorm):
     """
 
     _dims = (5,)
+
+
+class LazyBatchNorm1d(OwnForward, nn.LazyBatchNorm1d):
+    """A `BatchNorm1d` that takes its number of channels from its first batch.
+
+    Example:
+        >>> import torch
+        >>> layer = LazyBatchNorm1d()
+        >>> y = layer(torch.randn(8, 3))
+        >>> type(layer).__name__, layer.num_features
+        ('BatchNorm1d', 3)
+
+    Source: ``torch.nn.LazyBatchNorm1d``.
+    """
+
+    cls_to_become = BatchNorm1d
+
+
+class LazyBatchNorm2d(OwnForward, nn.LazyBatchNorm2d):
+    """A `BatchNorm2d` that takes its number of channels from its first batch."""
+
+    cls_to_become = BatchNorm2d
+
+
+class LazyBatchNorm3d(OwnForward, nn.LazyBatchNorm3d):
+    """A `BatchNorm3d` that takes its number of channels from its first batch."""
+
+    cls_to_become = BatchNorm3d

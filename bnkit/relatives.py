@@ -1,7 +1,8 @@
-"""The relatives of batch normalization: the same equations over other axes.
+"""The relatives of batch normalization: the same equations over other axes, and their layers.
 
 None of them looks at other samples, so none has running statistics to keep (instance
-normalization may, for parity with PyTorch).
+normalization may, for parity with PyTorch). Of the layers, PyTorch's classes, only the arithmetic
+is ours.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from bnkit.shapes import check_groups, check_positions, check_trailing, full_pre
 
 __all__ = [
     "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "LayerNorm",
     "RMSNorm",
     "group_norm",
@@ -207,23 +211,7 @@ def _update_running(running_mean, running_var, x, axes, momentum):
     running_var.lerp_(var.to(running_var.dtype), momentum)
 
 
-class AffineModule(nn.Module):
-    """Owner of `weight` (gamma) and `bias` (beta), each of them possibly None."""
-
-    def _make_affine(self, shape, weight, bias, device, dtype):
-        for name, wanted in (("weight", weight), ("bias", bias)):
-            value = nn.Parameter(torch.empty(shape, device=device, dtype=dtype)) if wanted else None
-            self.register_parameter(name, value)
-
-    def reset_parameters(self) -> None:
-        """Set weight to 1 and bias to 0."""
-        if self.weight is not None:
-            nn.init.ones_(self.weight)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
-
-
-class LayerNorm(AffineModule):
+class LayerNorm(nn.LayerNorm):
     """Layer normalization over the last axes, a drop-in for `torch.nn.LayerNorm`.
 
     Args:
@@ -241,33 +229,12 @@ class LayerNorm(AffineModule):
     Source: Ba et al. (2016), https://arxiv.org/abs/1607.06450; ``torch.nn.LayerNorm``.
     """
 
-    def __init__(
-        self,
-        normalized_shape: int | Sequence[int],
-        eps: float = 1e-5,
-        elementwise_affine: bool = True,
-        bias: bool = True,
-        device=None,
-        dtype=None,
-    ) -> None:
-        super().__init__()
-        self.normalized_shape = _as_tuple(normalized_shape)
-        self.eps = eps
-        self.elementwise_affine = elementwise_affine
-        affine = elementwise_affine
-        self._make_affine(self.normalized_shape, affine, affine and bias, device, dtype)
-        self.reset_parameters()
-
     def forward(self, input: Tensor) -> Tensor:
         """Normalize each sample over its last axes."""
         return layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
-    def extra_repr(self) -> str:
-        """Show the arguments in `repr`."""
-        return f"{self.normalized_shape}, eps={self.eps}, bias={self.bias is not None}"
 
-
-class RMSNorm(AffineModule):
+class RMSNorm(nn.RMSNorm):
     """Root-mean-square normalization over the last axes, a drop-in for `torch.nn.RMSNorm`.
 
     Args:
@@ -284,31 +251,12 @@ class RMSNorm(AffineModule):
     Source: Zhang and Sennrich (2019), https://arxiv.org/abs/1910.07467; ``torch.nn.RMSNorm``.
     """
 
-    def __init__(
-        self,
-        normalized_shape: int | Sequence[int],
-        eps: float | None = None,
-        elementwise_affine: bool = True,
-        device=None,
-        dtype=None,
-    ) -> None:
-        super().__init__()
-        self.normalized_shape = _as_tuple(normalized_shape)
-        self.eps = eps
-        self.elementwise_affine = elementwise_affine
-        self._make_affine(self.normalized_shape, elementwise_affine, False, device, dtype)
-        self.reset_parameters()
-
     def forward(self, input: Tensor) -> Tensor:
         """Divide each sample by its root mean square."""
         return rms_norm(input, self.normalized_shape, self.weight, self.eps)
 
-    def extra_repr(self) -> str:
-        """Show the arguments in `repr`."""
-        return f"{self.normalized_shape}, eps={self.eps}"
 
-
-class GroupNorm(AffineModule):
+class GroupNorm(nn.GroupNorm):
     """Group normalization of (N, C, *), a drop-in for `torch.nn.GroupNorm`.
 
     Args:
@@ -330,35 +278,48 @@ class GroupNorm(AffineModule):
     Source: Wu and He (2018), https://arxiv.org/abs/1803.08494; ``torch.nn.GroupNorm``.
     """
 
-    def __init__(
-        self,
-        num_groups: int,
-        num_channels: int,
-        eps: float = 1e-5,
-        affine: bool = True,
-        device=None,
-        dtype=None,
-        *,
-        bias: bool = True,
-    ) -> None:
-        super().__init__()
-        if num_channels % num_groups:
-            raise ValueError(f"expected num_groups dividing {num_channels}, got {num_groups}")
-        self.num_groups = num_groups
-        self.num_channels = num_channels
-        self.eps = eps
-        self.affine = affine
-        self._make_affine((num_channels,), affine, affine and bias, device, dtype)
-        self.reset_parameters()
-
     def forward(self, input: Tensor) -> Tensor:
         """Normalize each sample over groups of channels."""
         return group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
-    def extra_repr(self) -> str:
-        """Show the arguments in `repr`."""
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+
+class _InstanceNorm:
+    """The arithmetic, to stand before an instance normalization of PyTorch's."""
+
+    def _apply_instance_norm(self, input: Tensor) -> Tensor:
+        from_input = self.training or not self.track_running_stats
+        momentum = self.momentum or 0.0
+        statistics, affine = (self.running_mean, self.running_var), (self.weight, self.bias)
+        return instance_norm(input, *statistics, *affine, from_input, momentum, self.eps)
 
 
-def _as_tuple(shape: int | Sequence[int]) -> tuple[int, ...]:
-    return (shape,) if isinstance(shape, int) else tuple(shape)
+class InstanceNorm1d(_InstanceNorm, nn.InstanceNorm1d):
+    """Instance normalization of (N, C, L) or (C, L), a drop-in for `torch.nn.InstanceNorm1d`.
+
+    Args:
+        num_features: Number of channels C.
+        eps: Added to the variance under the square root.
+        momentum: Weight of the *new* value in the running statistics.
+        affine: Learn `weight` and `bias` of shape (C,).
+        track_running_stats: Keep running statistics, and evaluate with them.
+        device: Where parameters and buffers live.
+        dtype: Their dtype.
+
+    Raises:
+        ValueError: In `forward`: another number of axes, or a single position per channel.
+
+    Example:
+        >>> InstanceNorm1d(2)(torch.tensor([[[1.0, 3.0], [10.0, 50.0]]]))
+        tensor([[[-1.0000,  1.0000],
+                 [-1.0000,  1.0000]]])
+
+    Source: Ulyanov et al. (2016), https://arxiv.org/abs/1607.08022; ``torch.nn.InstanceNorm1d``.
+    """
+
+
+class InstanceNorm2d(_InstanceNorm, nn.InstanceNorm2d):
+    """Instance normalization of images (N, C, H, W), as :class:`InstanceNorm1d`."""
+
+
+class InstanceNorm3d(_InstanceNorm, nn.InstanceNorm3d):
+    """Instance normalization of volumes (N, C, D, H, W), as :class:`InstanceNorm1d`."""

@@ -1,5 +1,7 @@
 """Compare a function or layer with PyTorch's, forward and backward."""
 
+import inspect
+
 import torch
 from torch.testing import assert_close
 
@@ -50,3 +52,12 @@ def assert_same_refusal(ours, theirs, *arguments, **keywords):
     assert "\n" not in str(error)
     assert "got" in str(error) or "without" in str(error)
     return str(error)
+
+
+def assert_same_signature(ours, theirs):
+    """The same names, in the same order, with the same defaults."""
+
+    def shape_of(function):
+        return [(p.name, p.default) for p in inspect.signature(function).parameters.values()]
+
+    assert shape_of(ours) == shape_of(theirs)

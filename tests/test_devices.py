@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import bnkit
-from bnkit import layers
+from bnkit import layers, relatives
 from bnkit.data.loader import BatchLoader
 from bnkit.models import MLP, BatchNormNet
 from bnkit.training import evaluate, fit
@@ -31,10 +31,18 @@ CASES = {
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
-@pytest.mark.parametrize("name", [n for n in layers.__all__ if inspect.isclass(getattr(layers, n))])
-def test_every_layer_lives_and_computes_on_its_device(name, device):
-    arguments, shape = CASES[name]
-    layer = getattr(layers, name)(*arguments, device=device)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        getattr(module, name)
+        for module in (layers, relatives)
+        for name in module.__all__
+        if inspect.isclass(getattr(module, name)) and not name.startswith("Lazy")
+    ],
+)
+def test_every_layer_lives_and_computes_on_its_device(kind, device):
+    arguments, shape = CASES[kind.__name__]
+    layer = kind(*arguments, device=device)
     tensors = [*layer.parameters(), *layer.buffers()]
     assert {t.device.type for t in tensors} <= {device}
     for training in (True, False):

@@ -161,7 +161,7 @@ def test_with_one_process_it_is_batch_norm(one_process):
 
 
 def test_a_vector_is_refused():
-    with pytest.raises(ValueError, match=r"SyncBatchNorm expected input \(N, 3, \*\), got 1D"):
+    with pytest.raises(ValueError, match=r"SyncBatchNorm expected 2D or more .* got 1D"):
         SyncBatchNorm(3)(torch.ones(3))
 
 
@@ -185,7 +185,6 @@ NORMS = [
     layers.BatchNorm1d(3, bias=False),
     layers.BatchNorm2d(3, track_running_stats=False),
     layers.BatchNorm3d(3, momentum=0.3),
-    SyncBatchNorm(3),
 ]
 
 
@@ -220,6 +219,64 @@ def test_conversion_in_two_places_of_one_parent_converts_both():
     shared = nn.BatchNorm1d(3)
     model = convert_sync_batchnorm(nn.Sequential(shared, nn.ReLU(), shared))
     assert type(model[0]) is SyncBatchNorm and model[2] is model[0]
+
+
+def test_conversion_leaves_what_is_synchronized_with_its_group(one_process):
+    group = dist.new_group([0])
+    ours, torchs = SyncBatchNorm(3, process_group=group), nn.SyncBatchNorm(3, process_group=group)
+    model = convert_sync_batchnorm(nn.Sequential(ours, torchs, nn.BatchNorm1d(3)), dist.group.WORLD)
+    assert model[0] is ours and type(model[1]) is SyncBatchNorm
+    assert [layer.process_group for layer in model] == [group, group, dist.group.WORLD]
+
+
+class Shifted(nn.BatchNorm1d):
+    """A batch norm with a parameter and an attribute of its own."""
+
+    def __init__(self, num_features):
+        super().__init__(num_features)
+        self.shift = nn.Parameter(torch.ones(num_features))
+        self.times = 2
+
+    def forward(self, input):
+        return super().forward(input) * self.times + self.shift
+
+
+class OurShifted(layers.BatchNorm1d):
+    """The same of bnkit's."""
+
+    def __init__(self, num_features):
+        super().__init__(num_features)
+        self.shift = nn.Parameter(torch.ones(num_features))
+        self.times = 2
+
+    def forward(self, input):
+        return super().forward(input) * self.times + self.shift
+
+
+class Other(nn.BatchNorm1d):
+    def forward(self, input):
+        return nn.functional.batch_norm(input, None, None, training=True)
+
+
+@pytest.mark.parametrize("kind", [Shifted, OurShifted])
+def test_conversion_keeps_what_a_subclass_adds(kind):
+    norm, x = kind(3), torch.randn(8, 3)
+    converted = convert_sync_batchnorm(norm)
+    assert isinstance(converted, SyncBatchNorm) and isinstance(converted, kind)
+    assert converted.shift is norm.shift and list(converted.state_dict()) == list(norm.state_dict())
+    torch.testing.assert_close(converted(x), kind(3)(x))
+
+
+def test_conversion_refuses_a_subclass_that_would_not_be_synchronized():
+    with pytest.raises(ValueError, match=r"calls super's, got Other\.forward"):
+        convert_sync_batchnorm(nn.Sequential(Other(3)))
+
+
+def test_conversion_keeps_hooks():
+    seen, norm = [], nn.BatchNorm1d(3)
+    norm.register_forward_hook(lambda *_: seen.append(1))
+    convert_sync_batchnorm(nn.Sequential(norm))(torch.randn(8, 3))
+    assert seen == [1]
 
 
 def test_conversion_refuses_a_layer_that_does_not_know_its_channels():

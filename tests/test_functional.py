@@ -1,17 +1,15 @@
 """bnkit.functional says what torch.nn.functional says, forward, backward and in its refusals."""
 
 import copy
-import inspect
 
 import pytest
 import torch
-from parity import assert_parity, assert_same_refusal
+from parity import assert_parity, assert_same_refusal, assert_same_signature
 from torch import nn
 from torch.nn import functional as T
 from torch.testing import assert_close
 
 from bnkit import functional as F
-from bnkit import relatives
 
 SHAPES = [(2, 3), (64, 5), (1, 3, 7), (8, 3, 1), (4, 3, 5, 6), (2, 1, 4, 4), (2, 3, 4, 2, 3)]
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
@@ -32,11 +30,7 @@ def train(function, x, weight=None, bias=None, mean=None, var=None, **keywords):
 
 
 def test_batch_norm_has_the_signature_of_pytorch():
-    def shape_of(function):
-        return [(p.name, p.default) for p in inspect.signature(function).parameters.values()]
-
-    for name in ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"):
-        assert shape_of(getattr(F, name)) == shape_of(getattr(T, name)), name
+    assert_same_signature(F.batch_norm, T.batch_norm)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -218,65 +212,6 @@ def test_a_refusal_tells_the_shape_received_and_the_one_expected():
         F.batch_norm(torch.ones(4, 5), ONE, ONE)
     with pytest.raises(ValueError, match=r"more than 1 value per channel .* got \(1, 3\)"):
         F.batch_norm(torch.ones(1, 3), None, None, training=True)
-
-
-RELATIVES = {
-    "layer_norm": ((2, 3, 4), ((3, 4),), (3, 4), 2),
-    "rms_norm": ((2, 3, 4), ((4,),), (4,), 1),
-    "group_norm": ((2, 6, 5), (3,), (6,), 2),
-    "instance_norm": ((2, 3, 5, 4), (None, None), (3,), 2),
-}
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", RELATIVES)
-def test_relatives_equal_pytorch(name, dtype):
-    shape, arguments, parameter_shape, count = RELATIVES[name]
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(shape, generator=generator).to(dtype).requires_grad_()
-    parameters = torch.randn(count, *parameter_shape, generator=generator).to(dtype)
-    parameters = [p.requires_grad_() for p in parameters]
-    assert_parity(
-        lambda x, *p: getattr(F, name)(x, *arguments, *p),
-        lambda x, *p: getattr(T, name)(x, *arguments, *p),
-        *(x, *parameters),
-    )
-
-
-@pytest.mark.parametrize("momentum", [0.1, 1.0])
-def test_instance_norm_keeps_running_statistics_as_pytorch_does(momentum):
-    x, _, _, mean, var = batch((4, 3, 5))
-    state, expected = (mean.clone(), var.clone()), (mean.clone(), var.clone())
-    for statistics in (True, False):
-        y = relatives.instance_norm(x, *state, use_input_stats=statistics, momentum=momentum)
-        assert_close(y, T.instance_norm(x, *expected, None, None, statistics, momentum))
-    assert_close(state, expected)
-
-
-REFUSED_RELATIVES = {
-    "layer: other ending": ("layer_norm", (torch.ones(3, 4), (3,))),
-    "layer: no axes": ("layer_norm", (torch.ones(3, 4), ())),
-    "layer: short weight": ("layer_norm", (torch.ones(2, 3), (3,), torch.ones(2))),
-    "rms: other ending": ("rms_norm", (torch.ones(3, 4), (3,))),
-    "rms: short weight": ("rms_norm", (torch.ones(2, 3), (3,), torch.ones(2))),
-    "group: no divisor": ("group_norm", (torch.ones(4, 6), 4)),
-    "group: one value": ("group_norm", (torch.ones(1, 6), 6)),
-    "group: one axis": ("group_norm", (torch.ones(6), 6)),
-    "group: short weight": ("group_norm", (torch.ones(4, 6), 3, torch.ones(3))),
-    "instance: no positions": ("instance_norm", (torch.ones(4, 6),)),
-    "instance: one position": ("instance_norm", (torch.ones(4, 6, 1),)),
-    "instance: no statistics": (
-        "instance_norm",
-        (torch.ones(4, 6, 2), None, None, None, None, False),
-    ),
-    "instance: short weight": ("instance_norm", (torch.ones(4, 6, 2), None, None, torch.ones(3))),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED_RELATIVES)
-def test_relatives_refuse_what_pytorch_refuses(case):
-    name, arguments = REFUSED_RELATIVES[case]
-    assert_same_refusal(getattr(F, name), getattr(T, name), *arguments)
 
 
 FOLDED = {

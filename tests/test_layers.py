@@ -44,7 +44,7 @@ def images(shape, dtype=torch.float32, seed=0):
     return (2 * torch.randn(shape, generator=generator) + 1).to(dtype).requires_grad_()
 
 
-@pytest.mark.parametrize("name", [*SHAPES, "LayerNorm", "GroupNorm", "RMSNorm"])
+@pytest.mark.parametrize("name", SHAPES)
 def test_takes_the_arguments_of_the_installed_torch(name):
     ours = inspect.signature(getattr(layers, name)).parameters
     for key, parameter in inspect.signature(getattr(nn, name)).parameters.items():
@@ -90,6 +90,16 @@ def test_weights_load_both_ways(options):
     assert_close(theirs.state_dict(), ours.state_dict(), rtol=0, atol=0)
 
 
+def test_an_empty_state_keeps_the_count():
+    ours, theirs = pair("BatchNorm1d", 3)
+    for layer in (ours, theirs):
+        layer(images((8, 3)))
+        layer.load_state_dict({}, strict=False)
+        layer.load_state_dict({"running_mean": torch.ones(3)}, strict=False)
+        assert layer.num_batches_tracked == 1
+    assert_close(ours.state_dict(), theirs.state_dict())
+
+
 def test_a_state_older_than_num_batches_tracked_loads():
     state = layers.BatchNorm1d(3).state_dict()
     del state["num_batches_tracked"]
@@ -111,6 +121,14 @@ def test_momentum_none_averages_all_batches_alike():
         layer(x)
     assert_close(layer.running_mean, torch.stack([x.mean(0) for x in batches]).mean(0))
     assert_close(layer.running_var, torch.stack([x.var(0) for x in batches]).mean(0))
+
+
+def test_momentum_none_without_a_count_leaves_the_averages_alone_as_pytorch_does():
+    ours, theirs = pair("BatchNorm1d", 3, momentum=None)
+    ours.num_batches_tracked = theirs.num_batches_tracked = None
+    assert_parity(ours, theirs, images((8, 3)))
+    assert_close(ours.state_dict(), theirs.state_dict())
+    assert ours.running_mean.equal(torch.zeros(3))
 
 
 @pytest.mark.parametrize("grad", [True, False])
@@ -169,8 +187,7 @@ def test_repr_names_every_argument(options):
     text = repr(layers.BatchNorm2d(3, **options))
     for key in ("eps", "momentum", "affine", "track_running_stats"):
         assert f"{key}=" in text
-    if "bias" in inspect.signature(nn.BatchNorm2d).parameters:
-        assert text == repr(nn.BatchNorm2d(3, **options))
+    assert text == repr(nn.BatchNorm2d(3, **options))
 
 
 def test_reset_parameters_forgets_everything():
@@ -209,20 +226,93 @@ def test_exports(training):
     assert_close(exported(x), layer(x))
 
 
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_layers_are_pytorchs_to_whoever_asks(name):
+    layer = getattr(layers, name)(3)
+    assert isinstance(layer, getattr(nn, name))
+    assert isinstance(layer, nn.modules.batchnorm._BatchNorm)
+    assert type(layer).forward is not getattr(nn, name).forward
+
+
+@pytest.mark.parametrize(("name", "shape"), CASES)
+def test_a_lazy_layer_becomes_one_that_knows_its_channels(name, shape):
+    ours = getattr(layers, f"Lazy{name}")(momentum=0.3)
+    theirs = getattr(nn, f"Lazy{name}")(momentum=0.3)
+    x = images(shape)
+    assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-5)
+    assert type(ours) is getattr(layers, name) and repr(ours) == repr(theirs)
+    assert_close(ours.state_dict(), theirs.state_dict())
+    assert_parity(ours, theirs, images(shape, seed=1))
+
+
+def nets(**options):
+    """The same network twice, with bnkit's layers and with PyTorch's."""
+    ours, theirs = pair("BatchNorm1d", 3, **options)
+    torch.manual_seed(0)
+    linear = nn.Linear(3, 3)
+    return nn.Sequential(linear, ours), nn.Sequential(copy.deepcopy(linear), theirs)
+
+
+def test_update_bn_renews_the_statistics_of_an_averaged_model():
+    loader = [images((8, 3), seed=s).detach() for s in range(3)]
+    states = []
+    for net in nets():
+        averaged = torch.optim.swa_utils.AveragedModel(net)
+        torch.optim.swa_utils.update_bn(loader, averaged)
+        states.append(averaged.module[1].state_dict())
+        assert averaged.module[1].momentum == 0.1
+    assert_close(*states)
+    assert states[0]["num_batches_tracked"] == 3
+
+
+def test_functorchs_replacement_stops_the_tracking():
+    ours, theirs = nets()
+    x = images((8, 3)).detach()
+    for net in (ours, theirs):
+        torch.func.replace_all_batch_norm_modules_(net)
+        assert net[1].running_mean is None and not net[1].track_running_stats
+    for training in (True, False):
+        assert_parity(ours.train(training), theirs.train(training), x)
+    parameters = dict(ours.named_parameters())
+
+    def loss(parameters, x):
+        return torch.func.functional_call(ours, parameters, x).square().sum()
+
+    per_batch = torch.func.vmap(torch.func.grad(loss), (None, 0))(parameters, x.view(2, 4, 3))
+    expected = torch.func.grad(loss)(parameters, x[:4])
+    assert_close(per_batch["1.weight"][0], expected["1.weight"])
+
+
+def test_pytorchs_conversion_finds_the_layers():
+    net, _ = nets()
+    converted = nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    assert type(converted[1]) is nn.SyncBatchNorm
+
+
 @pytest.mark.parametrize(
-    ("name", "arguments", "shape"),
+    ("name", "layer", "shape"),
     [
-        ("LayerNorm", (4,), (2, 3, 4)),
-        ("LayerNorm", ([3, 4],), (2, 3, 4)),
-        ("RMSNorm", (4,), (2, 3, 4)),
-        ("GroupNorm", (2, 6), (2, 6, 5)),
+        ("BatchNorm1d", nn.Linear(3, 3), (5, 3)),
+        ("BatchNorm1d", nn.Conv1d(3, 3, 2), (5, 3, 4)),
+        ("BatchNorm2d", nn.Conv2d(3, 3, 2), (5, 3, 4, 4)),
+        ("BatchNorm3d", nn.Conv3d(3, 3, 2), (5, 3, 4, 4, 4)),
     ],
 )
-def test_relatives_are_drop_ins(name, arguments, shape):
-    ours, theirs = pair(name, *arguments)
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    assert_parity(ours, theirs, images(shape))
+def test_pytorchs_fusing_takes_the_layers(name, layer, shape):
+    ours, _ = pair(name, 3)
+    x = images(shape).detach()
+    ours(layer(x))
+    layer, ours = layer.eval(), ours.eval()
+    linear = isinstance(layer, nn.Linear)
+    fuse = nn.utils.fuse_linear_bn_eval if linear else nn.utils.fuse_conv_bn_eval
+    assert_close(fuse(layer, ours)(x), ours(layer(x)), rtol=1e-4, atol=1e-5)
 
 
-def test_group_norm_refuses_groups_that_do_not_divide_the_channels():
-    assert_same_refusal(relatives.GroupNorm, nn.GroupNorm, 4, 6)
+def test_a_freezing_loop_finds_the_layers():
+    net, _ = nets()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.eval().requires_grad_(False)
+    before = copy.deepcopy(net[1].state_dict())
+    net(images((8, 3)))
+    assert_close(net[1].state_dict(), before)

@@ -6,10 +6,10 @@ one variance per channel are taken over the values of all of them.
 
 from __future__ import annotations
 
-import torch
+from functools import partial
+
 import torch.distributed as dist
 from torch import Tensor
-from torch.autograd import Function
 
 from bnkit.distributed.collectives import (
     all_reduce,
@@ -18,10 +18,10 @@ from bnkit.distributed.collectives import (
     refuse_differences,
     refuse_refusals,
 )
-from bnkit.functional import batch_norm
-from bnkit.shapes import batch_axes, cast, check_batch_norm, full_precision, per_channel
+from bnkit.functional import Reduce, normalize
+from bnkit.shapes import check_batch_norm, count_per_channel
 
-__all__ = ["sync_batch_norm"]
+__all__ = ["agree", "over", "sync_batch_norm"]
 
 
 def sync_batch_norm(
@@ -67,6 +67,7 @@ def sync_batch_norm(
             of another's; or a process that died or did not answer within the group's timeout.
 
     Example:
+        >>> import torch
         >>> x = torch.tensor([[1.0, 10.0], [3.0, 50.0]])
         >>> sync_batch_norm(x, None, None, eps=1e-12)  # one process: as batch_norm
         tensor([[-1., -1.],
@@ -75,102 +76,45 @@ def sync_batch_norm(
     Source: Ioffe and Szegedy (2015), algorithm 1, with its sums split;
     ``torch.nn.SyncBatchNorm``.
     """
-    if group_size(process_group) == 1:
-        return batch_norm(input, running_mean, running_var, weight, bias, True, momentum, eps)
-    total = _agree(input, running_mean, running_var, weight, bias, eps, process_group)
-    if total == 0:  # nothing to learn from, on any process
-        return batch_norm(input, running_mean, running_var, weight, bias, True, momentum, eps)
-    return _SyncBatchNorm.apply(
-        input, weight, bias, running_mean, running_var, momentum, eps, total, process_group
+    total = agree(input, running_mean, running_var, weight, bias, eps, process_group)
+    reduce = over(process_group)
+    return normalize(
+        input, running_mean, running_var, weight, bias, True, momentum, eps, total, reduce
     )
 
 
-def _agree(input, running_mean, running_var, weight, bias, eps, process_group):
-    """Number of values per channel over all processes, or an error on every one of them."""
-    refusal = None
+def over(process_group: dist.ProcessGroup | None) -> Reduce | None:
+    """What sums a tensor over the processes; None for one process."""
+    if group_size(process_group) == 1:
+        return None
+    return partial(all_reduce, process_group=process_group)
+
+
+def agree(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+    process_group: dist.ProcessGroup | None,
+) -> int:
+    """Count the values per channel of all processes, or raise an error on every one of them."""
+    alone, refusal = group_size(process_group) == 1, None
     try:
-        check_batch_norm(input, running_mean, running_var, weight, bias, True, eps, alone=False)
+        check_batch_norm(input, running_mean, running_var, weight, bias, True, eps, alone)
     except (NotImplementedError, RuntimeError, ValueError) as error:
         refusal = error  # kept until the others know
-    descriptions = exchange_descriptions(input, refusal is not None, process_group)
-    refuse_differences(descriptions, process_group)
+    if not alone:
+        descriptions = exchange_descriptions(input, refusal is not None, process_group)
+        refuse_differences(descriptions, process_group)
     if refusal is not None:
         raise refusal
+    if alone:
+        return input.numel() and count_per_channel(input)
     refuse_refusals(descriptions, process_group)
     total = sum(description.count for description in descriptions)
     if total == 1:
         shape = tuple(input.shape)
         raise ValueError(f"expected more than 1 value per channel over all ranks, got {shape} here")
     return total
-
-
-class _SyncBatchNorm(Function):
-    """The equations with one exchange in the backward pass."""
-
-    @staticmethod
-    def forward(
-        ctx, input, weight, bias, running_mean, running_var, momentum, eps, total, process_group
-    ):
-        x = full_precision(input)
-        mean, centered, var = _global_statistics(x, total, process_group)
-        if running_mean is not None:
-            unbiased = var * (total / (total - 1))
-            running_mean.lerp_(cast(mean, running_mean.dtype), momentum)
-            running_var.lerp_(cast(unbiased, running_var.dtype), momentum)
-        rstd = (var + eps).rsqrt_()
-        scale = rstd if weight is None else rstd * weight
-        ctx.save_for_backward(input, weight, centered, rstd, scale)
-        ctx.eps, ctx.total, ctx.process_group = eps, total, process_group
-        output = centered * per_channel(scale, x)
-        if bias is not None:
-            output += per_channel(bias, x)
-        return cast(output, input.dtype)
-
-    @staticmethod
-    def backward(ctx, grad_output):
-        input, weight, centered, rstd, scale = ctx.saved_tensors
-        needed, group = ctx.needs_input_grad[:3], ctx.process_group
-        if torch.is_grad_enabled():  # create_graph: saved intermediates carry no graph
-            grads = _plain_backward(grad_output, input, weight, ctx.eps, ctx.total, group)
-        else:
-            g = full_precision(grad_output)
-            grads = _fused_backward(g, centered, rstd, scale, ctx.total, needed[0], group)
-        grads = [grad if need else None for grad, need in zip(grads, needed, strict=True)]
-        return *grads, *[None] * 6
-
-
-def _global_statistics(x, total, process_group):
-    """Mean (C,), the shard minus it, and biased variance (C,), over all processes."""
-    mean = all_reduce(x.sum(batch_axes(x)), process_group) / total
-    centered = x - per_channel(mean, x)
-    squares = centered.square().sum(batch_axes(x))
-    return mean, centered, all_reduce(squares, process_group) / total
-
-
-def _plain_backward(grad_output, input, weight, eps, total, process_group):
-    """`batch_norm_backward` with means over all processes; differentiable in its turn."""
-    x, g = full_precision(input), full_precision(grad_output)
-    _, centered, var = _global_statistics(x, total, process_group)
-    rstd = (var + eps).rsqrt()
-    x_hat = centered * per_channel(rstd, x)
-    grad_bias, grad_weight = g.sum(batch_axes(x)), (g * x_hat).sum(batch_axes(x))  # of this shard
-    mean_g, mean_gx = all_reduce(torch.stack([grad_bias, grad_weight]), process_group) / total
-    scale = rstd if weight is None else rstd * weight
-    grad_input = per_channel(scale, x) * (
-        g - per_channel(mean_g, x) - x_hat * per_channel(mean_gx, x)
-    )
-    return grad_input.to(input.dtype), grad_weight, grad_bias
-
-
-def _fused_backward(g, centered, rstd, scale, total, needs_input, process_group):
-    """The same with x_hat = rstd * centered multiplied out, in one buffer."""
-    grad_bias = g.sum(batch_axes(g))
-    buffer = g * centered
-    grad_weight = buffer.sum(batch_axes(g)).mul_(rstd)
-    if not needs_input:
-        return None, grad_weight, grad_bias
-    mean_g, mean_gx = all_reduce(torch.stack([grad_bias, grad_weight]), process_group) / total
-    along = per_channel(mean_gx * rstd, g)
-    grad_input = torch.addcmul(g, centered, along, value=-1, out=buffer)
-    grad_input.sub_(per_channel(mean_g, g)).mul_(per_channel(scale, g))
-    return grad_input, grad_weight, grad_bias

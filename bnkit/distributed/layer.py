@@ -8,14 +8,14 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as TorchBatchNorm
 
-from bnkit.distributed.collectives import group_size
-from bnkit.distributed.function import sync_batch_norm
-from bnkit.layers import BatchNorm
+from bnkit import layers
+from bnkit.distributed.function import agree, over
+from bnkit.functional import Reduce
 
 __all__ = ["SyncBatchNorm", "convert_sync_batchnorm"]
 
 
-class SyncBatchNorm(BatchNorm):
+class SyncBatchNorm(layers.OwnForward, nn.SyncBatchNorm):
     """Batch normalization of (N, C, *) over the batches of all processes.
 
     A drop-in for `BatchNorm1d`, `BatchNorm2d` and `BatchNorm3d`, with their keys in `state_dict`.
@@ -52,49 +52,13 @@ class SyncBatchNorm(BatchNorm):
     Source: ``torch.nn.SyncBatchNorm``, which refuses tensors on the CPU.
     """
 
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        process_group: dist.ProcessGroup | None = None,
-        device=None,
-        dtype=None,
-        *,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(
-            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
-        )
-        self.process_group = process_group
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Normalize a shard; in training also move the running statistics."""
-        if not self.training or group_size(self.process_group) == 1:
-            return super().forward(input)
-        track = self.track_running_stats
-        output = sync_batch_norm(
-            input,
-            self.running_mean if track else None,
-            self.running_var if track else None,
-            self.weight,
-            self.bias,
-            momentum=self._new_value_weight() if track else 0.0,
-            eps=self.eps,
-            process_group=self.process_group,
-        )
-        if track and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-        return output
-
-    def _check_input_dim(self, input):
-        if input.dim() < 2:
-            raise ValueError(
-                f"SyncBatchNorm expected input (N, {self.num_features}, *), "
-                f"got {input.dim()}D of shape {tuple(input.shape)}"
-            )
+    def _agree(
+        self, input: Tensor, mean: Tensor | None, var: Tensor | None, training: bool
+    ) -> tuple[int | None, Reduce | None]:
+        if not self.training:  # without running statistics, too, as PyTorch does
+            return super()._agree(input, mean, var, training)
+        total = agree(input, mean, var, self.weight, self.bias, self.eps, self.process_group)
+        return total, over(self.process_group)
 
     def __deepcopy__(self, memo: dict) -> SyncBatchNorm:
         """Copy all but the process group, which cannot be copied: both use the same one."""
@@ -110,8 +74,9 @@ def convert_sync_batchnorm(
     """Replace every batch normalization in a model by :class:`SyncBatchNorm`.
 
     PyTorch's layers and bnkit's are found, at any depth. The new layers take over the very same
-    parameters and buffers, so that an optimizer made before still moves them, and the mode. A
-    layer used in two places stays one layer. Hooks are not taken over.
+    parameters, buffers and hooks, so that an optimizer made before still moves them, and the mode.
+    A layer used in two places stays one layer. A subclass keeps all that it adds, in a class that
+    synchronizes its statistics. A layer that is synchronized already keeps its own group.
 
     Args:
         model: Changed in place, unless it is itself a batch normalization.
@@ -121,7 +86,8 @@ def convert_sync_batchnorm(
         The model, or the new layer where `model` itself was one.
 
     Raises:
-        ValueError: A lazy layer that does not know its number of channels yet.
+        ValueError: A lazy layer that does not know its number of channels yet, or a subclass whose
+            own `forward` leaves no place to synchronize.
 
     Example:
         >>> model = convert_sync_batchnorm(nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2)))
@@ -133,11 +99,13 @@ def convert_sync_batchnorm(
     return _converted(model, process_group, {})
 
 
-def _converted(module, process_group, done):
+def _converted(
+    module: nn.Module, process_group: dist.ProcessGroup | None, done: dict[nn.Module, nn.Module]
+) -> nn.Module:
     if module in done:
         return done[module]
     done[module] = module
-    if isinstance(module, (TorchBatchNorm, BatchNorm)):
+    if isinstance(module, TorchBatchNorm) and not isinstance(module, SyncBatchNorm):
         done[module] = _twin(module, process_group)
     else:
         for name, child in module._modules.items():  # named_children skips repeated ones
@@ -146,12 +114,23 @@ def _converted(module, process_group, done):
     return done[module]
 
 
-def _twin(module, process_group):
+def _twin(module: nn.Module, process_group: dist.ProcessGroup | None) -> SyncBatchNorm:
+    """A layer of a synchronized class that holds all that `module` holds."""
     if isinstance(module.weight, nn.parameter.UninitializedTensorMixin):
         raise ValueError(f"expected known channels, got {module}: pass it a batch first")
-    tracks = module.track_running_stats
-    arguments = module.num_features, module.eps, module.momentum, module.affine, tracks
-    twin = SyncBatchNorm(*arguments, process_group, device="meta")
-    for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
-        setattr(twin, name, getattr(module, name))
-    return twin.train(module.training)
+    twin = SyncBatchNorm.__new__(_synchronized(type(module)))
+    twin.__dict__ = copy.copy(module.__dict__)
+    for registered in ("_parameters", "_buffers", "_modules"):
+        twin.__dict__[registered] = copy.copy(module.__dict__[registered])
+    twin.__dict__.setdefault("process_group", process_group)
+    return twin
+
+
+def _synchronized(kind: type[nn.Module]) -> type[SyncBatchNorm]:
+    """`SyncBatchNorm`, or for a class that adds to a batch norm one that synchronizes it."""
+    if kind.__module__ in (nn.BatchNorm1d.__module__, layers.__name__):
+        return SyncBatchNorm
+    known = kind.forward in (TorchBatchNorm.forward, layers.OwnForward.forward)
+    if not known and "super" not in kind.forward.__code__.co_names:
+        raise ValueError(f"expected a forward that calls super's, got {kind.__name__}.forward")
+    return type(f"Sync{kind.__name__}", (kind, SyncBatchNorm), {})
