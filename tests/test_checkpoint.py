@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from bnkit.data.loader import BatchLoader
-from bnkit.models import MLP
+from bnkit.models import MLP, BatchNormNet
 from bnkit.training import EarlyStopping, fit, set_seed
 from bnkit.training.checkpoint import CheckpointError
 
@@ -218,3 +218,32 @@ def test_a_command_killed_in_mid_epoch_resumes_with_the_same_history_and_weights
     assert epochs == [line for line in whole if line.startswith("Epoch")][-len(epochs) :]
     assert resumed[-2] == whole[-2]
     assert same(*(torch.load(path, weights_only=True) for path in saved))
+
+
+def test_the_format_of_a_checkpoint_and_the_keys_of_a_model_stay_as_they_are(tmp_path):
+    path = tmp_path / "run.pt"
+    _, weights = train(bnkits, epochs=1, checkpoint=path, settings={"lr": 0.02})
+    state = torch.load(path, weights_only=True)
+    assert state["format"] == "bnkit checkpoint 1" and state["settings"] == {"lr": 0.02}
+    assert list(state) == [
+        *("format", "settings", "model", "optimizer", "history"),
+        *("early_stopping", "generators", "random"),
+    ]
+    assert list(state["model"]) == list(weights)
+    assert list(state["optimizer"]) == ["state", "param_groups"]
+    assert list(state["history"]) == [
+        *("train_loss", "val_loss", "val_accuracy"),
+        *("stopped_epoch", "best_epoch", "interrupted"),
+    ]
+    names = ["best_loss", "counter", "best_model_state", "early_stop"]
+    assert list(state["early_stopping"]) == names
+    assert [sorted(rank) for rank in state["random"]] == [["numpy", "python", "torch"]]
+    assert len(state["generators"]) == 1
+
+
+def test_the_keys_of_the_reference_networks_weights_stay_as_they_are():
+    batch_norm = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    linear = [f"{layer}.{name}" for layer in ("fc1", "fc2") for name in ("weight", "bias")]
+    for norm in ("torch", "bnkit"):
+        keys = [*linear[:2], *(f"bn1.{name}" for name in batch_norm), *linear[2:]]
+        assert list(BatchNormNet(norm=norm).state_dict()) == keys
