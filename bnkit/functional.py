@@ -24,7 +24,7 @@ from bnkit.shapes import (
     per_channel,
 )
 
-__all__ = ["batch_norm", "batch_norm_backward", "batch_statistics", "fold_batch_norm", "normalize"]
+__all__ = ["batch_norm", "batch_norm_backward", "batch_statistics", "fold_batch_norm"]
 
 Reduce = Callable[[Tensor], Tensor]
 _Conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)

@@ -1,9 +1,4 @@
-"""The networks of the book, each with a ``norm=`` argument.
-
-Example:
-    >>> BatchNormNet(norm="none").bn1
-    Identity()
-"""
+"""The networks of the book, each with a ``norm=`` argument."""
 
 from __future__ import annotations
 
@@ -96,14 +91,7 @@ class BatchNormNet(nn.Module):
         self.fc2 = nn.Linear(hidden, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Classify a batch.
-
-        Args:
-            x: Floats (N, 784), (N, 28, 28) or (N, 1, 28, 28).
-
-        Returns:
-            Logits of shape (N, 10).
-        """
+        """Classify images (N, 784), (N, 28, 28) or (N, 1, 28, 28): logits (N, 10)."""
         x = _flat(x, self.fc1.in_features)  # (N, 784)
         x = self.relu(self.bn1(self.fc1(x)))  # (N, 128)
         return self.fc2(x)  # (N, 10)
@@ -158,14 +146,7 @@ class MLP(nn.Sequential):
         return super().__getitem__(index)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the network.
-
-        Args:
-            x: Floats (N, features); more dimensions are flattened.
-
-        Returns:
-            The last layer's output, (N, ``sizes[-1]``).
-        """
+        """Apply the network to (N, features); more dimensions are flattened."""
         return super().forward(_flat(x, self[0].in_features))
 
 

@@ -194,18 +194,20 @@ def instance_norm(
     return _affine(x_hat, per_channel(weight, x), per_channel(bias, x)).to(input.dtype)
 
 
-def _standardize(x, axes, eps):
+def _standardize(x: Tensor, axes: list[int], eps: float) -> Tensor:
     centered = x - x.mean(axes, keepdim=True)
     var = centered.square().mean(axes, keepdim=True)
     return centered * (var + eps).rsqrt()
 
 
-def _affine(x_hat, weight, bias):
+def _affine(x_hat: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     y = x_hat if weight is None else x_hat * weight
     return y if bias is None else y + bias
 
 
-def _update_running(running_mean, running_var, x, axes, momentum):
+def _update_running(
+    running_mean: Tensor, running_var: Tensor, x: Tensor, axes: list[int], momentum: float
+) -> None:
     mean, var = x.mean(axes).mean(0), x.var(axes).mean(0)  # (C,): over positions, then samples
     running_mean.lerp_(mean.to(running_mean.dtype), momentum)
     running_var.lerp_(var.to(running_var.dtype), momentum)

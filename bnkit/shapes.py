@@ -7,8 +7,10 @@ expected.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 __all__ = [
     "batch_axes",
@@ -25,32 +27,41 @@ __all__ = [
 _LOW = (torch.float16, torch.bfloat16)
 
 
-def batch_axes(x):
+def batch_axes(x: Tensor) -> list[int]:
     """All axes but that of the channels."""
     return [0, *range(2, x.dim())]
 
 
-def count_per_channel(x):
+def count_per_channel(x: Tensor) -> int:
     """Number m of values that share a channel's statistics."""
     return x.numel() // x.shape[1]
 
 
-def per_channel(v, x):
+def per_channel(v: Tensor | None, x: Tensor) -> Tensor | None:
     """`v` of shape (C,) viewed as (1, C, 1, ...), to broadcast against `x`; None stays None."""
     return v if v is None or x.dim() == 2 else v.view(1, -1, *[1] * (x.dim() - 2))
 
 
-def full_precision(x):
+def full_precision(x: Tensor) -> Tensor:
     """`x`, in float32 where it is float16 or bfloat16."""
     return x.float() if x.dtype in _LOW else x
 
 
-def cast(x, dtype):
+def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
     """`x.to(dtype)`, which alone costs as much as a small product where it changes nothing."""
     return x if x.dtype == dtype else x.to(dtype)
 
 
-def check_batch_norm(input, running_mean, running_var, weight, bias, training, eps, alone=True):
+def check_batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    eps: float,
+    alone: bool = True,
+) -> None:
     """Refuse what PyTorch refuses, telling the shape received and what was expected.
 
     `alone` is False where other processes hold further values of each channel.
@@ -74,7 +85,13 @@ def check_batch_norm(input, running_mean, running_var, weight, bias, training, e
     _check_channels(input, running_mean, running_var, weight, bias)
 
 
-def _check_channels(input, running_mean, running_var, weight, bias):
+def _check_channels(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+) -> None:
     channels, dtype, low = input.shape[1], input.dtype, input.dtype in _LOW
     given = {"running_mean": running_mean, "running_var": running_var}
     for name, v in {**given, "weight": weight, "bias": bias}.items():
@@ -88,7 +105,9 @@ def _check_channels(input, running_mean, running_var, weight, bias):
             raise RuntimeError(f"expected {name} of dtype {expected}, got {v.dtype}")
 
 
-def check_trailing(input, normalized_shape, weight, bias):
+def check_trailing(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None
+) -> None:
     """Refusals of layer and rms norm: the input has to end in `normalized_shape`."""
     shape = tuple(normalized_shape)
     if not shape or tuple(input.shape[-len(shape) :]) != shape:
@@ -100,7 +119,9 @@ def check_trailing(input, normalized_shape, weight, bias):
             raise RuntimeError(f"expected {name} of shape {shape}, got {tuple(v.shape)}")
 
 
-def check_groups(input, num_groups, weight, bias):
+def check_groups(
+    input: Tensor, num_groups: int, weight: Tensor | None, bias: Tensor | None
+) -> None:
     """Refusals of group norm: C channels in equal groups of more than one value."""
     shape = tuple(input.shape)
     if len(shape) < 2 or num_groups < 1 or shape[1] % num_groups:
@@ -112,7 +133,14 @@ def check_groups(input, num_groups, weight, bias):
             raise RuntimeError(f"expected {name} of shape {shape[1:2]}, got {tuple(v.shape)}")
 
 
-def check_positions(input, running_mean, running_var, weight, bias, use_input_stats):
+def check_positions(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    use_input_stats: bool,
+) -> None:
     """Refusals of instance norm: more than one position, or running statistics."""
     shape = tuple(input.shape)
     if len(shape) < 2 or (use_input_stats and math.prod(shape[2:]) == 1):

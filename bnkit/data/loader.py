@@ -1,9 +1,4 @@
-"""Batches from images in memory, with one batch of floats at a time.
-
-Example:
-    >>> BatchLoader(torch.zeros(100, 28, 28, dtype=torch.uint8), torch.zeros(100))
-    BatchLoader: 100 samples in 2 batches, in order
-"""
+"""Batches from images in memory, with one batch of floats at a time."""
 
 from __future__ import annotations
 

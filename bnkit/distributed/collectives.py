@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.autograd import Function
+from torch.autograd.function import FunctionCtx
 
 __all__ = [
     "Description",
@@ -57,14 +58,16 @@ def all_reduce(tensor: Tensor, process_group: dist.ProcessGroup | None = None) -
 
 class _AllReduce(Function):
     @staticmethod
-    def forward(ctx, tensor, process_group):
+    def forward(
+        ctx: FunctionCtx, tensor: Tensor, process_group: dist.ProcessGroup | None
+    ) -> Tensor:
         ctx.process_group = process_group
         total = tensor.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total, group=process_group)
         return total
 
     @staticmethod
-    def backward(ctx, grad_output):
+    def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor, None]:
         return _AllReduce.apply(grad_output, ctx.process_group), None
 
 
@@ -94,21 +97,8 @@ def exchange_descriptions(
 ) -> list[Description]:
     """Tell the other processes what this one has, in a message whose size never differs.
 
-    Collectives trust their callers: tensors of unlike sizes or dtypes end in wrong numbers or in
-    an abort in C++. Six integers first, and the mistake can be named instead.
-
-    Args:
-        input: The tensor to describe, shape (N, C, *).
-        refused: Whether this process has found its input unusable.
-        process_group: Who takes part; None means all processes.
-
-    Returns:
-        One description per process, in the order of the ranks.
-
-    Raises:
-        RuntimeError: A process of the group died or did not answer within the group's timeout.
-
-    Source: ``torch.distributed.all_gather``.
+    Collectives trust their callers: tensors of unlike sizes or dtypes end in wrong numbers or in an
+    abort in C++. Six integers first, and the mistake can be named instead.
     """
     channels = input.shape[1] if input.dim() > 1 else 0
     own = Description(
@@ -128,23 +118,10 @@ def exchange_descriptions(
 def refuse_differences(
     descriptions: list[Description], process_group: dist.ProcessGroup | None = None
 ) -> None:
-    """Raise the same error on every process if their inputs do not go together.
+    """Raise the same ValueError on every process if their inputs do not go together.
 
-    Args:
-        descriptions: Of all processes, from :func:`exchange_descriptions`.
-        process_group: Whose they are; None means all processes.
-
-    Raises:
-        ValueError: Naming the ranks whose kind of input the fewest processes share (of two equal
-            camps: the one without the lowest rank), with both kinds.
-
-    Example:
-        >>> ours, other = Description(2, 3, 0, 1, 0, 8), Description(2, 5, 0, 1, 0, 8)
-        >>> try:
-        ...     refuse_differences([ours, other, ours])
-        ... except ValueError as error:
-        ...     print(str(error)[:31])
-        rank 1 differs from the others:
+    It names the ranks whose kind of input the fewest processes share; of two equal camps, the one
+    without the lowest rank.
     """
     votes = Counter(description.kind for description in descriptions)  # ties: the first seen
     usual = votes.most_common(1)[0][0]
@@ -162,22 +139,14 @@ def refuse_differences(
 def refuse_refusals(
     descriptions: list[Description], process_group: dist.ProcessGroup | None = None
 ) -> None:
-    """Raise where another process cannot go on, instead of waiting for it.
-
-    Args:
-        descriptions: Of all processes, from :func:`exchange_descriptions`.
-        process_group: Whose they are; None means all processes.
-
-    Raises:
-        RuntimeError: Naming the ranks that refused.
-    """
+    """Raise a RuntimeError where another process cannot go on, instead of waiting for it."""
     refused = [i for i, description in enumerate(descriptions) if description.refused]
     if refused:
         names = _names(refused, process_group)
         raise RuntimeError(f"expected an input that every rank can use, got a refusal by {names}")
 
 
-def _names(ranks, process_group):
+def _names(ranks: list[int], process_group: dist.ProcessGroup | None) -> str:
     """The ranks among all processes, for ranks within a group."""
     if process_group is not None:
         ranks = [dist.get_global_rank(process_group, rank) for rank in ranks]
@@ -185,15 +154,7 @@ def _names(ranks, process_group):
 
 
 def group_size(process_group: dist.ProcessGroup | None = None) -> int:
-    """Count the processes that take part; 1 where no process group was initialized.
-
-    Raises:
-        RuntimeError: This process is not a member of the group.
-
-    Example:
-        >>> group_size()
-        1
-    """
+    """Count the processes that take part; 1 where no process group was initialized."""
     if not (dist.is_available() and dist.is_initialized()):
         return 1
     size = dist.get_world_size(process_group)

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing import connection, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from torch import multiprocessing
 
 __all__ = ["RankError", "launch"]
 
+Failure = tuple[int, float, int, str]  # order, time, rank, message
 _GRACE = 2.0  # seconds in which the ranks that depend on a failed one may report, too
 
 
@@ -93,7 +95,7 @@ def launch(
         return [_read_report(folder, rank)["value"] for rank in range(world_size)]
 
 
-def _check_importable(worker):
+def _check_importable(worker: Callable[..., Any]) -> None:
     main = sys.modules["__main__"]
     interactive = getattr(worker, "__module__", None) == "__main__" and not (
         hasattr(main, "__file__") or getattr(main, "__spec__", None)
@@ -103,7 +105,15 @@ def _check_importable(worker):
         raise ValueError(f"expected a worker that a module defines, got {name}: move it to a file")
 
 
-def _run(rank, world_size, payload, folder, backend, timeout, threads):
+def _run(
+    rank: int,
+    world_size: int,
+    payload: bytes,
+    folder: str,
+    backend: str,
+    timeout: float,
+    threads: int,
+) -> None:
     """Body of each process: join the group, work, report."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -119,12 +129,12 @@ def _run(rank, world_size, payload, folder, backend, timeout, threads):
         sys.exit(1)
 
 
-def _end_with_parent():
+def _end_with_parent() -> None:
     parent_process().join()
     os._exit(1)
 
 
-def _join_group(rank, world_size, folder, backend, timeout):
+def _join_group(rank: int, world_size: int, folder: str, backend: str, timeout: float) -> None:
     if backend == "nccl":
         torch.cuda.set_device(rank)
     loopback = {"linux": "lo", "darwin": "lo0"}.get(sys.platform)
@@ -142,20 +152,20 @@ def _join_group(rank, world_size, folder, backend, timeout):
     )
 
 
-def _write_report(folder, rank, report):
+def _write_report(folder: str, rank: int, report: dict[str, Any]) -> None:
     path = Path(folder, f"rank-{rank}.pickle")
     data = pickle.dumps(report | {"time": time.time()})
     path.with_suffix(".part").write_bytes(data)
     path.with_suffix(".part").replace(path)  # there whole or not at all
 
 
-def _read_report(folder, rank):
+def _read_report(folder: str, rank: int) -> dict[str, Any]:
     path = Path(folder, f"rank-{rank}.pickle")
     return pickle.loads(path.read_bytes()) if path.exists() else {}
 
 
-def _wait(processes, folder):
-    """Failures as (order, time, rank, message), once all have ended or soon after the first."""
+def _wait(processes: list[BaseProcess], folder: str) -> list[Failure]:
+    """Failures, once all processes have ended or soon after the first failed."""
     running = {process.sentinel: rank for rank, process in enumerate(processes)}
     failures, deadline = [], None
     while running and (deadline is None or time.monotonic() < deadline):
@@ -170,7 +180,7 @@ def _wait(processes, folder):
     return failures
 
 
-def _failure(rank, exitcode, report):
+def _failure(rank: int, exitcode: int, report: dict[str, Any]) -> Failure | None:
     if exitcode == 0 and "value" in report:
         return None
     if "error" in report:
@@ -186,7 +196,7 @@ def _failure(rank, exitcode, report):
     return order, time.time(), rank, f"was killed by {name}"
 
 
-def _end(processes):
+def _end(processes: list[BaseProcess]) -> None:
     """Leave no process behind: ask, then kill."""
     for stop in ("terminate", "kill"):
         alive = [process for process in processes if process.pid and process.is_alive()]

@@ -53,25 +53,15 @@ class Replicas(Processes):
         self._interrupted = False
 
     def align(self, model: nn.Module) -> None:
-        """Give every replica the parameters and buffers of rank 0.
-
-        Args:
-            model: This process's replica.
-        """
+        """Give every replica the parameters and buffers of rank 0."""
         for tensor in (*model.parameters(), *model.buffers()):
             dist.broadcast(tensor.detach(), self._root(), group=self.process_group)
 
     def batches(self, loader: Iterable[Batch]) -> Iterator[Batch]:
         """Iterate as often as the process with the most batches does.
 
-        Args:
-            loader: This process's batches, with a length.
-
-        Yields:
-            Its batches, and then empty ones: whoever stopped early would leave the others waiting.
-
-        Raises:
-            ValueError: The loader has no batch, or a process has no length for its loader.
+        After its own batches a process gets empty ones: whoever stopped early would leave the
+        others waiting. A loader without a batch, or without a length, is a ValueError on all.
         """
         length = len(loader) if hasattr(loader, "__len__") else -1
         lengths = self.gather(length)
@@ -85,20 +75,8 @@ class Replicas(Processes):
     def backward(self, model: nn.Module, loss_fn: LossFunction, x: Tensor, y: Tensor) -> Tensor:
         """Give every replica the gradient of the mean loss over the samples of all parts.
 
-        With n_r samples and mean loss L_r on rank r it is the gradient of
-        sum_r n_r L_r / sum_r n_r.
-
-        Args:
-            model: This process's replica.
-            loss_fn: Mean loss of a batch.
-            x: Inputs of this process's part, (n_r, ...); n_r may be 0.
-            y: Their targets.
-
-        Returns:
-            L_r, without gradient; 0 for an empty part.
-
-        Raises:
-            KeyboardInterrupt: Some process was interrupted; all of them raise in the same step.
+        With n_r samples and mean loss L_r on rank r, it is the gradient of
+        sum_r n_r L_r / sum_r n_r; L_r is returned. All raise when one was interrupted.
         """
         loss = torch.zeros((), device=x.device)
         if len(x):
@@ -110,29 +88,14 @@ class Replicas(Processes):
         return loss.detach()
 
     def sum(self, values: Iterable[float], device: str | torch.device) -> list[float]:
-        """Add numbers over the processes.
-
-        Args:
-            values: This process's numbers, as many as every other's.
-            device: Where the group communicates: a GPU for NCCL.
-
-        Returns:
-            The sums, bit by bit the same everywhere: rank 0 decides.
-        """
+        """Add numbers over the processes; the sums have the same bits everywhere."""
         total = torch.tensor(list(values), dtype=torch.float64, device=device)
         dist.all_reduce(total, group=self.process_group)
         dist.broadcast(total, self._root(), group=self.process_group)
         return total.tolist()
 
     def gather(self, value: Any) -> list[Any]:
-        """Collect a value of every process.
-
-        Args:
-            value: This process's.
-
-        Returns:
-            Those of rank 0, 1, ...
-        """
+        """Collect a value of every process: those of rank 0, 1, ..."""
         values: list[Any] = [None] * self.world_size
         dist.all_gather_object(values, value, group=self.process_group)
         return values

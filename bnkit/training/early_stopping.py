@@ -1,9 +1,4 @@
-"""The rule that ends a training, and the copy of its best weights.
-
-Example:
-    >>> EarlyStopping(patience=5).patience
-    5
-"""
+"""The rule that ends a training, and the copy of its best weights."""
 
 from __future__ import annotations
 
@@ -58,12 +53,7 @@ class EarlyStopping:
         self.early_stop = False
 
     def __call__(self, val_loss: float, model: nn.Module) -> None:
-        """Take note of an epoch.
-
-        Args:
-            val_loss: Its validation loss.
-            model: The model that has it.
-        """
+        """Take note of an epoch's validation loss, and of the model that has it."""
         if float(val_loss) < self.best_loss - self.delta:
             kept = copy.deepcopy(model.state_dict())  # first: an interrupt here changes nothing
             self.best_model_state, self.best_loss, self.counter = kept, float(val_loss), 0
@@ -72,31 +62,16 @@ class EarlyStopping:
         self.early_stop = self.counter >= self.patience
 
     def restore(self, model: nn.Module) -> None:
-        """Put the best weights back.
-
-        Args:
-            model: The model to load them into.
-
-        Raises:
-            RuntimeError: No loss was ever finite, so there are none.
-        """
+        """Put the best weights back; a RuntimeError if no loss was ever finite."""
         if self.best_model_state is None:
             raise RuntimeError("no best weights to restore: no validation loss was below infinity")
         model.load_state_dict(self.best_model_state)
 
     def state_dict(self) -> dict:
-        """Return what the rule remembers, its best weights included; not its settings.
-
-        Returns:
-            Tensors and plain values.
-        """
+        """Return what the rule remembers, its best weights included; not its settings."""
         names = ("best_loss", "counter", "best_model_state", "early_stop")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: dict) -> None:
-        """Go on from a remembered state.
-
-        Args:
-            state: What `state_dict` returned.
-        """
+        """Go on from what `state_dict` returned."""
         vars(self).update({name: state[name] for name in self.state_dict()})

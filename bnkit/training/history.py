@@ -1,9 +1,4 @@
-"""The record of a training: what `bnkit.training.fit` returns.
-
-Example:
-    >>> History().train_loss
-    []
-"""
+"""The record of a training: what `bnkit.training.fit` returns."""
 
 from __future__ import annotations
 
@@ -45,13 +40,7 @@ class History:
     def record(
         self, train_loss: float, val: tuple[float, float] | None, kept: bool | None = None
     ) -> None:
-        """Add an epoch.
-
-        Args:
-            train_loss: Its training loss.
-            val: Its validation loss and accuracy, if it has them.
-            kept: Whether early stopping kept its weights; ``None`` without early stopping.
-        """
+        """Add an epoch; `kept` tells whether early stopping kept its weights, if there is any."""
         self.train_loss.append(train_loss)
         if val is None:
             return
@@ -63,14 +52,7 @@ class History:
             self.best_epoch = len(self.val_loss)
 
     def to_csv(self, path: str | os.PathLike) -> None:
-        """Write a table of ``epoch, train_loss, val_loss, val_accuracy``.
-
-        Args:
-            path: The file, replaced if it exists, whole or not at all.
-
-        Raises:
-            OSError: It cannot be written.
-        """
+        """Write a table of ``epoch, train_loss, val_loss, val_accuracy``, whole or not at all."""
         val = [self.val_loss, self.val_accuracy] if self.val_loss else []
         names = ["epoch", "train_loss", "val_loss", "val_accuracy"][: 2 + len(val)]
         table = io.StringIO(newline="")

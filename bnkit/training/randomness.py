@@ -1,12 +1,4 @@
-"""The states of the random generators that a training draws from.
-
-Example:
-    >>> state = random_state()
-    >>> first = torch.rand(2)
-    >>> set_random_state(state)
-    >>> torch.equal(first, torch.rand(2))
-    True
-"""
+"""The random generators that a training draws from."""
 
 from __future__ import annotations
 
@@ -40,15 +32,7 @@ def set_seed(seed: int) -> None:
 
 
 def random_state() -> dict[str, Any]:
-    """Read what `set_seed` sets.
-
-    Returns:
-        Tensors and plain values alone, so that loading them need not unpickle anything else.
-
-    Example:
-        >>> sorted(random_state())[-2:]
-        ['python', 'torch']
-    """
+    """Read what `set_seed` sets, as tensors and plain values."""
     state: dict[str, Any] = {"python": random.getstate(), "torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()
@@ -59,11 +43,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Put back what `random_state` read; a generator that is not here is passed over.
-
-    Args:
-        state: What it returned.
-    """
+    """Put back what `random_state` read; a generator that is not here is passed over."""
     random.setstate(state["python"])
     torch.set_rng_state(state["torch"])
     if "cuda" in state and torch.cuda.is_available():
@@ -74,18 +54,9 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 
 def generators(loaders: Iterable[object]) -> list[torch.Generator]:
-    """Find the loaders' own generators, which decide the order of their samples.
+    """Find the loaders' own generators, which decide the order of their samples, each once.
 
-    Args:
-        loaders: `BatchLoader`s, ``DataLoader``s, or anything with a ``generator`` or a
-            ``sampler`` that has one.
-
-    Returns:
-        The generators, each once, in the order of the loaders.
-
-    Example:
-        >>> generators([[], None])
-        []
+    A `BatchLoader` or ``DataLoader`` has it as ``generator``, or its ``sampler`` has.
     """
     sources = [source for loader in loaders for source in (loader, getattr(loader, "sampler", 0))]
     found = [getattr(source, "generator", None) for source in sources]
