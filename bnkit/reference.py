@@ -33,17 +33,7 @@ SETTINGS = (
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train as the flags say, and print what the reference example prints.
-
-    Args:
-        options: From `bnkit.cli.parse`.
-
-    Returns:
-        The exit code: 0; 1 where the loss is no number any more; 130 after an interrupt.
-
-    Raises:
-        SystemExit: Data, checkpoint or a place to write cannot be used (code 2, after one line).
-    """
+    """Train as the flags say, print what the reference example prints, return the exit code."""
     try:
         _check_folder(options)
         with torchrun_processes() as processes:

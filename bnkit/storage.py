@@ -1,12 +1,4 @@
-"""Files that are written whole or not at all, and read without running anything.
-
-Example:
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp(), "numbers.pt")
-    >>> save_tensors({"a": torch.ones(2)}, path)
-    >>> load_tensors(path)
-    {'a': tensor([1., 1.])}
-"""
+"""Files that are written whole or not at all, and read without running anything."""
 
 from __future__ import annotations
 
@@ -26,21 +18,7 @@ def write_whole(path: str | os.PathLike, content: bytes) -> None:
     """Write a file beside its place, make sure that the disk has it, then rename it.
 
     Whatever goes wrong, a power cut included, ``path`` holds all of the new content or all of the
-    old.
-
-    Args:
-        path: The file, replaced if it exists.
-        content: Its bytes.
-
-    Raises:
-        OSError: It cannot be written: a full disk, a read-only folder. The message names ``path``.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp(), "note.txt")
-        >>> write_whole(path, b"whole")
-        >>> path.read_bytes()
-        b'whole'
+    old; an OSError of one line names it.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -60,35 +38,17 @@ def write_whole(path: str | os.PathLike, content: bytes) -> None:
 
 
 def save_tensors(state: Any, path: str | os.PathLike) -> None:
-    """Write tensors and plain values with ``torch.save``, whole or not at all.
-
-    Args:
-        state: Tensors, numbers, strings and ``None``, in dictionaries, lists and tuples.
-        path: The file, replaced if it exists.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Write tensors and plain values with ``torch.save``, whole or not at all."""
     buffer = io.BytesIO()  # PyTorch's own writer reports a full disk as a RuntimeError of C++
     torch.save(state, buffer)
     write_whole(path, buffer.getvalue())
 
 
 def load_tensors(path: str | os.PathLike) -> Any:
-    """Read what `save_tensors` wrote, on the CPU.
+    """Read what `save_tensors` wrote, on the CPU; damage and anything else is a ValueError.
 
     ``weights_only=True`` admits tensors and plain values alone: a pickle that would run code is
     refused.
-
-    Args:
-        path: The file.
-
-    Returns:
-        What was saved.
-
-    Raises:
-        OSError: There is no such file.
-        ValueError: It is damaged, or holds anything else.
     """
     content = io.BytesIO(Path(path).read_bytes())
     try:

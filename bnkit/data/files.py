@@ -1,11 +1,4 @@
-"""The files behind `bnkit.data`: find them, read them, download them; checksums throughout.
-
-Example:
-    >>> from bnkit.data.files import read_bundled
-    >>> images, labels = read_bundled()
-    >>> images.shape, labels.shape
-    (torch.Size([10000, 28, 28]), torch.Size([10000]))
-"""
+"""The files behind `bnkit.data`: find them, read them, download them; checksums throughout."""
 
 from __future__ import annotations
 
@@ -59,16 +52,7 @@ class CorruptDataError(RuntimeError):
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: the user's cache, as the platform places it.
-
-    Returns:
-        ``$XDG_CACHE_HOME/bnkit`` where that variable is set; else ``bnkit`` in ``~/.cache``,
-        ``~/Library/Caches`` (macOS) or ``%LOCALAPPDATA%`` (Windows).
-
-    Example:
-        >>> cache_folder().name
-        'bnkit'
-    """
+    """Where downloads are kept: the user's cache, as the platform places it."""
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "bnkit"
     if sys.platform == "darwin":
@@ -81,19 +65,8 @@ def cache_folder() -> Path:
 def find_mnist(folder: str | os.PathLike) -> list[Path]:
     """Find MNIST's four files, gzipped or raw, in a folder, its ``raw`` or its ``MNIST/raw``.
 
-    Args:
-        folder: Where to look. It need not exist.
-
-    Returns:
-        The paths of training images, training labels, test images and test labels; an empty list
-        if none of them is there.
-
-    Raises:
-        FileNotFoundError: Some of the four are there and some are missing.
-
-    Example:
-        >>> find_mnist("no/such/folder")
-        []
+    They come as training images, training labels, test images, test labels; none gives an empty
+    list, and some without the others a FileNotFoundError.
     """
     folder = Path(folder).expanduser()
     for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
@@ -108,18 +81,7 @@ def find_mnist(folder: str | os.PathLike) -> list[Path]:
 
 
 def look_for_mnist(root: str | os.PathLike | None = None, *, verbose: bool = True) -> list[Path]:
-    """Look for MNIST's files in ``root``, then in ``$BNKIT_DATA``.
-
-    Args:
-        root: The first folder to look in.
-        verbose: Whether to say that ``root`` or ``$BNKIT_DATA`` holds none.
-
-    Returns:
-        The paths, as `find_mnist` gives them; an empty list if no place has them.
-
-    Raises:
-        FileNotFoundError: One of the places has some of the four files, not all.
-    """
+    """Look for MNIST's files in ``root``, then in ``$BNKIT_DATA``."""
     for name, folder in (("root", root), ("$BNKIT_DATA", os.environ.get("BNKIT_DATA"))):
         if folder and (files := find_mnist(folder)):
             return files
@@ -129,23 +91,9 @@ def look_for_mnist(root: str | os.PathLike | None = None, *, verbose: bool = Tru
 
 
 def read_idx(path: str | os.PathLike, md5: str) -> Tensor:
-    """Read an IDX file of bytes, gzipped or raw, and verify its checksum.
+    """Read an IDX file of bytes, gzipped if its name ends in ``.gz``, and verify its checksum.
 
-    Args:
-        path: The file; gzipped if its name ends in ``.gz``.
-        md5: MD5 of the unpacked contents.
-
-    Returns:
-        uint8, in the shape that the file's header states.
-
-    Raises:
-        CorruptDataError: The contents cannot be unpacked or have another checksum. The message
-            names the file and both checksums.
-
-    Example:
-        >>> name, md5 = list(BUNDLED.items())[1]
-        >>> read_idx(ASSETS / f"{name}.gz", md5)[:5]
-        tensor([5, 0, 4, 1, 9], dtype=torch.uint8)
+    The MD5 is that of the unpacked contents; a CorruptDataError names the file and both checksums.
     """
     opener = gzip.open if os.fspath(path).endswith(".gz") else open
     content, problem = bytearray(), ""  # grows in place: the images are in memory once
@@ -164,49 +112,20 @@ def read_idx(path: str | os.PathLike, md5: str) -> Tensor:
 
 
 def read_official(files: list[Path]) -> list[Tensor]:
-    """Read the four files that `find_mnist` found.
-
-    Args:
-        files: Paths of training images, training labels, test images and test labels.
-
-    Returns:
-        Their contents: uint8 of shapes (60000, 28, 28), (60000,), (10000, 28, 28), (10000,).
-
-    Raises:
-        CorruptDataError: A file is not the official one.
-    """
+    """Read the four files that `find_mnist` found: images (N, 28, 28) and labels (N,), twice."""
     return [read_idx(path, md5) for path, md5 in zip(files, OFFICIAL.values(), strict=True)]
 
 
 def read_bundled() -> list[Tensor]:
-    """Read the digits that ship with bnkit, in the order of MNIST's training set.
-
-    Returns:
-        Images, uint8 of shape (10000, 28, 28), and labels, uint8 of shape (10000,).
-
-    Example:
-        >>> read_bundled()[1].bincount()
-        tensor([1001, 1127,  991, 1032,  980,  863, 1014, 1070,  944,  978])
-    """
+    """Read the images and labels that ship with bnkit, in the order of MNIST's training set."""
     return [read_idx(ASSETS / f"{name}.gz", md5) for name, md5 in BUNDLED.items()]
 
 
 def download_mnist(folder: str | os.PathLike, *, quiet: bool = False) -> list[Path]:
-    """Download MNIST from torchvision's mirrors, whole or not at all.
+    """Download MNIST from torchvision's mirrors into ``folder/MNIST``, whole or not at all.
 
-    The files come into a temporary folder beside their place, are verified there, and move to
-    ``folder/MNIST`` together.
-
-    Args:
-        folder: Where ``MNIST/raw`` is made.
-        quiet: Whether to hide the progress bars.
-
-    Returns:
-        The paths, as `find_mnist` gives them.
-
-    Raises:
-        ConnectionError: No mirror answers with the official files, or torchvision cannot be used.
-        OSError: The folder cannot be written.
+    The files come into a temporary folder beside their place, and move there once verified. A
+    ConnectionError tells that no mirror has them or that torchvision cannot be used.
     """
     try:
         from torchvision.datasets import MNIST  # slow to import, and seldom needed

@@ -1,14 +1,6 @@
 """MNIST in memory: the official files, or the 10,000 digits that ship with bnkit.
 
 Images stay bytes; a batch becomes floats when it is asked for.
-
-Example:
-    >>> mnist = bundled_mnist()
-    >>> mnist
-    MNIST (bundled): 9,000 training digits, 1,000 test digits
-    >>> x, y = next(iter(BatchLoader(mnist.test_images, mnist.test_labels)))
-    >>> x.shape, x.dtype, y.shape
-    (torch.Size([64, 784]), torch.float32, torch.Size([64]))
 """
 
 from __future__ import annotations
