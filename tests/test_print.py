@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -78,6 +79,22 @@ def test_paper_shows_no_button_and_no_fold(reader) -> None:
     text = "".join(page.extract_text() for page in reader.pages[: len(reader.pages) // 2])
     assert "Show code cell" not in text
     assert "Solution" in text
+
+
+def test_the_answers_stand_behind_each_chapter_and_nothing_counts_presses(reader) -> None:
+    texts = [page.extract_text() for page in reader.pages]
+    assert sum(text.count("Answers to the questions") for text in texts) == len(NOTEBOOKS)
+    assert sum(text.count("✓ right") for text in texts) >= 2 * len(NOTEBOOKS)
+    assert not [text for text in texts if "Progress through" in text or "Where you stand" in text]
+
+
+def test_the_contents_name_the_page_of_every_chapter(reader) -> None:
+    contents = " ".join(reader.pages[0].extract_text().split())
+    for mark in (item for item in reader.outline if not isinstance(item, list)):
+        if re.match(r"\d+\. ", mark.title):
+            page = reader.get_destination_page_number(mark) + 1
+            title = re.escape(" ".join(mark.title.split()[:3]))
+            assert re.search(rf"{title}[^\d]*{page}\b", contents), mark.title
 
 
 def test_the_zip_holds_the_site_in_one_folder(tmp_path: Path) -> None:
