@@ -58,7 +58,7 @@ def cells(stem: str, row: dict) -> list[tuple[str, str]]:
         ("", html.escape(row["measured"])),
         ("", str(row["seeds"] or "–")),
         (number, f'<a href="{stem}.html#claim-{row["id"]}">{int(number)}</a>'),
-        ("", f'{authors}<a href="{link}">{html.escape(year)}</a>'),
+        ("", f'{authors}<a href="{html.escape(link)}">{html.escape(year)}</a>'),
     ]
 
 

@@ -223,8 +223,8 @@ def _check_margin(id: str, verdict: str, evidence: Sequence[Difference]) -> None
 
 
 def _callout(row: Claim) -> str:
-    source = _SOURCE.match(row.source)
-    cite = f'{html.escape(source["authors"])}, <a href="{source["link"]}">{source["year"]}</a>'
+    authors, year, link = map(html.escape, _SOURCE.match(row.source).group(1, 2, 3))
+    cite = f'{authors}, <a href="{link}">{year}</a>'
     seeds = f" {row.seeds} seeds." if row.seeds else ""
     return (
         f'<div class="bnkit-claim" id="claim-{row.id}" style="{_BOX}">'

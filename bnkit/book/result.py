@@ -126,7 +126,7 @@ class CheckResult:
         file = self.section.split("#", 1)[0]
         if widget_home() == "baked":  # a page of the site
             file = file.replace(".ipynb", ".html")
-        return f'<a href="{file}">{_escape(self.reread)}</a>'
+        return f'<a href="{_escape(file)}">{_escape(self.reread)}</a>'
 
     def _table(self) -> str:
         left = 'style="text-align: left; vertical-align: top; padding-right: 1em"'
