@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import FunctionCtx
+from torch.nn.utils import parametrize, prune
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from bnkit.shapes import (
     batch_axes,
@@ -28,6 +31,11 @@ __all__ = ["batch_norm", "batch_norm_backward", "batch_statistics", "fold_batch_
 
 Reduce = Callable[[Tensor], Tensor]
 _Conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_REMOVE = {
+    WeightNorm: nn.utils.remove_weight_norm,
+    SpectralNorm: nn.utils.remove_spectral_norm,
+    prune.BasePruningMethod: prune.remove,
+}
 _ConvTranspose = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
@@ -353,12 +361,13 @@ def fold_batch_norm(layer: nn.Module, bn: nn.Module) -> nn.Module:
         bn: PyTorch's or bnkit's `BatchNorm1d/2d/3d` of C features, in evaluation mode.
 
     Returns:
-        A new layer of the same class, in evaluation mode; `layer` and `bn` stay as they are.
+        A new layer of the same class, in evaluation mode; `layer` and `bn` stay as they are. What
+        computed the weight (a parametrization, weight or spectral norm, pruning) is no part of it.
 
     Raises:
-        TypeError: `layer` is of another class.
+        TypeError: `layer` or `bn` is of another class, or `layer` has a `forward` of its own.
         ValueError: `bn` is in training mode, has no running statistics or another number of
-            features.
+            features; or one of the two has hooks, which can change what it computes.
 
     Example:
         >>> layer, bn = nn.Linear(3, 2), nn.BatchNorm1d(2).eval()
@@ -369,16 +378,33 @@ def fold_batch_norm(layer: nn.Module, bn: nn.Module) -> nn.Module:
     Source: Jacob et al. (2018), section 3.2, https://arxiv.org/abs/1712.05877;
     ``torch.nn.utils.fuse_conv_bn_eval``.
     """
-    _check_fold(layer, bn)
-    folded = copy.deepcopy(layer).eval()
+    folded = _without_parametrization(layer)
+    _check_fold(folded, bn)
     with torch.no_grad():
         scale = (bn.running_var + bn.eps).rsqrt()  # (C,)
         scale = scale if bn.weight is None else scale * bn.weight
-        bias = -bn.running_mean if layer.bias is None else layer.bias - bn.running_mean
+        bias = -bn.running_mean if folded.bias is None else folded.bias - bn.running_mean
         bias = scale * bias if bn.bias is None else scale * bias + bn.bias
-        folded.weight.copy_(_scale_outputs(layer, scale))
-        folded.bias = nn.Parameter(bias.to(layer.weight.dtype), layer.weight.requires_grad)
+        folded.weight.copy_(_scale_outputs(folded, scale))
+        folded.bias = nn.Parameter(bias.to(folded.weight.dtype), folded.weight.requires_grad)
     return folded
+
+
+def _without_parametrization(layer: nn.Module) -> nn.Module:
+    """A copy in evaluation mode whose parameters are what others computed for `layer`."""
+    computed = {id(v): v.detach() for v in vars(layer).values() if isinstance(v, Tensor)}
+    plain = copy.deepcopy(layer, computed).eval()  # autograd's results cannot be copied deeply
+    if parametrize.is_parametrized(plain):  # the copy has the class of `layer`, so leave that whole
+        values = {name: getattr(plain, name).detach() for name in plain.parametrizations}
+        plain.__class__ = parametrize.type_before_parametrizations(plain)
+        del plain.parametrizations
+        for name, value in values.items():
+            plain.register_parameter(name, nn.Parameter(value))
+    for hook in list(plain._forward_pre_hooks.values()):  # the older kinds
+        for kind, remove in _REMOVE.items():
+            if isinstance(hook, kind):
+                remove(plain, getattr(hook, "name", None) or hook._tensor_name)
+    return plain
 
 
 def _scale_outputs(layer: nn.Module, scale: Tensor) -> Tensor:
@@ -391,8 +417,14 @@ def _scale_outputs(layer: nn.Module, scale: Tensor) -> Tensor:
 
 
 def _check_fold(layer: nn.Module, bn: nn.Module) -> None:
-    if not isinstance(layer, (nn.Linear, *_Conv, *_ConvTranspose)):
+    known = (nn.Linear, *_Conv, *_ConvTranspose)
+    if not any(isinstance(layer, kind) and type(layer).forward is kind.forward for kind in known):
         raise TypeError(f"expected Linear, Conv or ConvTranspose, got {type(layer).__name__}")
+    if not isinstance(bn, nn.modules.batchnorm._BatchNorm):
+        raise TypeError(f"expected a batch norm, got {type(bn).__name__}")
+    for module in (layer, bn):
+        if module._forward_pre_hooks or module._forward_hooks:
+            raise ValueError(f"expected layers without hooks, got one on {type(module).__name__}")
     if bn.training:
         raise ValueError("expected a batch norm in evaluation mode (call eval()), got training")
     if bn.running_mean is None or bn.running_var is None:

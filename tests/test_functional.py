@@ -241,6 +241,67 @@ def test_a_folded_layer_computes_what_the_two_computed(case):
     assert_close((layer.state_dict(), bn.state_dict()), before, rtol=0, atol=0)
 
 
+class Halved(nn.Module):
+    def forward(self, weight):
+        return weight / 2
+
+
+COMPUTED = {
+    "weight norm": nn.utils.parametrizations.weight_norm,
+    "spectral norm": nn.utils.parametrizations.spectral_norm,
+    "orthogonal": nn.utils.parametrizations.orthogonal,
+    "own": lambda layer: nn.utils.parametrize.register_parametrization(layer, "weight", Halved()),
+    "bias": lambda layer: nn.utils.parametrize.register_parametrization(layer, "bias", Halved()),
+    "older weight norm": nn.utils.weight_norm,
+    "older spectral norm": nn.utils.spectral_norm,
+    "pruned": lambda layer: nn.utils.prune.l1_unstructured(layer, "weight", 0.5),
+    "pruned twice": lambda layer: nn.utils.prune.random_unstructured(
+        nn.utils.prune.l1_unstructured(layer, "weight", 0.3), "weight", 0.3
+    ),
+    "pruned bias": lambda layer: nn.utils.prune.l1_unstructured(layer, "bias", 0.5),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+@pytest.mark.parametrize("make", [lambda: nn.Linear(4, 6), lambda: nn.Conv2d(4, 6, 3)])
+@pytest.mark.parametrize("case", COMPUTED)
+def test_folding_takes_the_weight_that_a_layer_computes(case, make):
+    torch.manual_seed(0)
+    layer = COMPUTED[case](make())
+    linear = isinstance(layer, nn.Linear)
+    bn = nn.BatchNorm1d(6) if linear else nn.BatchNorm2d(6)
+    x = torch.randn(5, 4) if linear else torch.randn(5, 4, 7, 7)
+    for values in layer.parameters():  # as an optimizer does: what is computed is stale
+        values.data.mul_(3)
+    bn(layer(x)).sum().backward()
+    expected = bn.eval()(layer.eval()(x))
+    before = copy.deepcopy(layer.state_dict())
+    folded = F.fold_batch_norm(layer, bn)
+    assert type(folded) in (nn.Linear, nn.Conv2d) and not folded._forward_pre_hooks
+    assert sorted(folded.state_dict()) == ["bias", "weight"]
+    assert_close(folded(x), expected, rtol=1e-4, atol=1e-5)
+    assert_close(layer.state_dict(), before, rtol=0, atol=0)
+    assert_close(layer(x), layer(x))
+
+
+def test_folding_refuses_what_hooks_and_subclasses_may_compute():
+    class Doubled(nn.Linear):
+        def forward(self, input):
+            return 2 * super().forward(input)
+
+    hooked, watched = nn.Linear(2, 3), nn.BatchNorm1d(3).eval()
+    hooked.register_forward_pre_hook(lambda module, inputs: None)
+    watched.register_forward_hook(lambda module, inputs, output: 2 * output)
+    with pytest.raises(ValueError, match="without hooks, got one on Linear"):
+        F.fold_batch_norm(hooked, nn.BatchNorm1d(3).eval())
+    with pytest.raises(ValueError, match="without hooks, got one on BatchNorm1d"):
+        F.fold_batch_norm(nn.Linear(2, 3), watched)
+    with pytest.raises(TypeError, match="got Doubled"):
+        F.fold_batch_norm(Doubled(2, 3), nn.BatchNorm1d(3).eval())
+    with pytest.raises(TypeError, match="a batch norm, got InstanceNorm1d"):
+        F.fold_batch_norm(nn.Linear(2, 3), nn.InstanceNorm1d(3, track_running_stats=True).eval())
+
+
 def test_folding_refuses_what_it_cannot_fold():
     with pytest.raises(TypeError, match="got ReLU"):
         F.fold_batch_norm(nn.ReLU(), nn.BatchNorm1d(3).eval())
