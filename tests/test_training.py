@@ -117,6 +117,42 @@ def test_evaluate_takes_another_loss_and_has_no_accuracy_for_numbers():
     assert loss == pytest.approx(4.0) and math.isnan(accuracy)
 
 
+def test_evaluate_takes_classes_in_a_column_for_what_they_are():
+    model, x = nn.Identity(), torch.eye(4)[:, :3] + torch.tensor([0.0, 0.0, 0.5])
+    y = torch.tensor([[0], [1], [2], [0]])
+
+    def loss_fn(output, target):
+        return F.cross_entropy(output, target.squeeze(1))
+
+    assert evaluate(model, [(x, y)], loss_fn)[1] == pytest.approx(0.75)
+    assert evaluate(model, [(x, y.squeeze(1))])[1] == pytest.approx(0.75)
+
+
+def test_evaluate_counts_every_position_of_an_image():
+    scores = torch.stack([torch.zeros(2, 4), torch.eye(4)[:2]], 1)  # (N, C, L): class 1 once each
+    assert evaluate(nn.Identity(), [(scores, torch.zeros(2, 4).long())])[1] == 0.75
+
+
+@pytest.mark.parametrize(
+    ("output", "target"),
+    [
+        ((4, 1), torch.arange(4)[:, None]),  # regression with whole numbers
+        ((4, 1), torch.arange(4)),
+        ((4,), torch.arange(4)),  # one output a sample
+        ((4,), torch.arange(4).float()),
+        ((4, 3), torch.arange(12).view(4, 3)),  # several numbers a sample
+        ((4, 3), torch.rand(4, 3)),  # probabilities
+        ((4, 3, 5), torch.arange(4)),
+    ],
+)
+def test_accuracy_is_nan_where_there_are_no_classes(output, target):
+    def loss_fn(output, target):
+        return output.mean() + target.float().mean()
+
+    loss, accuracy = evaluate(nn.Identity(), [(torch.ones(output), target)], loss_fn)
+    assert math.isnan(accuracy) and loss == pytest.approx(1 + target.float().mean().item())
+
+
 @pytest.mark.parametrize("empty", [[], [(torch.zeros(0, 6), torch.zeros(0).long())]])
 def test_evaluate_refuses_an_empty_loader(empty):
     with pytest.raises(ValueError, match="at least one sample, got an empty one"):
@@ -230,6 +266,16 @@ def test_fit_trains_in_training_mode_from_any_mode():
     assert model[1].num_batches_tracked == 3
 
 
+def test_fit_keeps_frozen_layers_frozen():
+    model = net()
+    model[1].eval()
+    before = copy.deepcopy(model[1].state_dict())
+    fit(model, batches(), batches(), epochs=2, on_epoch=lambda history: model.train())
+    assert model[1].num_batches_tracked == 0
+    assert model[1].running_mean.equal(before["running_mean"])
+    assert not model[1].weight.equal(before["weight"])
+
+
 def test_fit_stops_early_and_restores_the_best_epoch():
     model, history, weights = scripted([0.5, 0.3, 0.4, 0.4, 0.4, 0.1])
     assert history.stopped_epoch == 5 and history.best_epoch == 2
@@ -321,11 +367,14 @@ def test_fit_refuses_early_stopping_without_validation():
         fit(net(), batches(), early_stopping=EarlyStopping())
 
 
-def test_fit_refuses_an_early_stopping_that_has_ended_a_run():
-    stop = EarlyStopping()
-    stop.early_stop = True
-    with pytest.raises(ValueError, match="make a new one"):
-        fit(net(), batches(), batches(), early_stopping=stop)
+@pytest.mark.parametrize("patience", [1, 9])
+def test_fit_refuses_an_early_stopping_that_has_seen_a_run(patience):
+    stop, other = EarlyStopping(patience), net()
+    fit(net(), batches(), batches(), epochs=2, lr=1e-3, early_stopping=stop)
+    before = copy.deepcopy(other.state_dict())
+    with pytest.raises(ValueError, match="of another run: make one for each"):
+        fit(other, batches(), batches(), early_stopping=stop)
+    assert same(other.state_dict(), before)
 
 
 def test_fit_refuses_negative_epochs():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnkit.training.place import Batch, LossFunction, Processes, device_of
+from bnkit.training.place import Batch, LossFunction, Processes, device_of, modes_of, set_modes
 
 __all__ = ["Loader", "evaluate", "means_over_samples"]
 
@@ -32,7 +32,8 @@ def evaluate(
 
     Returns:
         Loss and accuracy, both means over *samples*: a short last batch does not weigh more. The
-        accuracy is NaN if the targets are not classes (integers).
+        accuracy is NaN unless outputs (N, C, *) score two or more classes, whose numbers are the
+        targets, integers (N, *) or (N, 1).
 
     Raises:
         ValueError: The loader is empty.
@@ -44,8 +45,7 @@ def evaluate(
         (True, True)
     """
     loss_fn, device = loss_fn or F.cross_entropy, device_of(model)
-    modes = [(module, module.training) for module in model.modules()]
-    losses, hits, sizes = [], [], []
+    modes, losses, hits, sizes = modes_of(model), [], [], []
     model.eval()
     try:
         with torch.no_grad():
@@ -55,8 +55,7 @@ def evaluate(
                 hits.append(_hit_rate(output, y))
                 sizes.append(len(x))
     finally:
-        for module, training in modes:
-            module.training = training
+        set_modes(modes)
     loss, accuracy = means_over_samples([losses, hits], sizes, replicas or Processes(), device)
     return loss, accuracy
 
@@ -80,6 +79,10 @@ def means_over_samples(
 
 
 def _hit_rate(output: Tensor, y: Tensor) -> Tensor:
-    if y.is_floating_point():
-        return torch.full((), math.nan, device=y.device)
-    return (output.argmax(1) == y).float().mean()
+    """Part of the targets whose class has the highest score; NaN where there are no classes."""
+    if isinstance(output, Tensor) and output.dim() >= 2 and output.shape[1] >= 2:
+        column = y.dim() == output.dim() and y.shape[1] == 1
+        y = y.squeeze(1) if column else y  # else it would broadcast to (N, N)
+        if y.shape == output[:, 0].shape and not (y.is_floating_point() or y.is_complex()):
+            return (output.argmax(1) == y).float().mean()
+    return torch.full((), math.nan, device=y.device)

@@ -16,7 +16,7 @@ from bnkit.training.checkpoint import TrainingState
 from bnkit.training.early_stopping import EarlyStopping
 from bnkit.training.evaluation import Loader, evaluate, means_over_samples
 from bnkit.training.history import History
-from bnkit.training.place import LossFunction, Processes, device_of, move
+from bnkit.training.place import LossFunction, Processes, device_of, modes_of, move, set_modes
 
 __all__ = ["fit"]
 
@@ -49,7 +49,8 @@ def fit(
     was left alone.
 
     Args:
-        model: The model. It is trained on ``device`` and given back on its own.
+        model: The model. It is trained on ``device`` and given back on its own. Parts of it that
+            are in evaluation mode stay frozen in it, unless all of it is.
         train_loader: Batches of (input, target), iterated once an epoch.
         val_loader: Batches to validate on after each epoch.
         epochs: Epochs at most.
@@ -57,7 +58,7 @@ def fit(
         optimizer: An optimizer over the model's parameters, or a callable that makes one of them;
             ``None`` is Adam, fused where PyTorch can.
         loss_fn: Mean loss of a batch; ``None`` is the cross entropy.
-        early_stopping: Called with each validation loss.
+        early_stopping: Called with each validation loss; a new one for each run.
         restore_best: Whether the model ends with the weights that ``early_stopping`` kept.
         progress: Whether to show a progress bar; ``None`` shows it where a person watches.
         device: Where to train; ``"auto"`` takes CUDA if there is any.
@@ -75,7 +76,7 @@ def fit(
         Losses and accuracies, epoch by epoch.
 
     Raises:
-        ValueError: A loader is empty, ``early_stopping`` has no ``val_loader`` or is used up,
+        ValueError: A loader is empty, ``early_stopping`` has no ``val_loader`` or has seen a run,
             ``epochs`` is negative, or ``resume`` is no checkpoint of such a run.
         OSError: ``checkpoint`` cannot be written, or there is no file ``resume``.
 
@@ -88,6 +89,9 @@ def fit(
     """
     _check(epochs, train_loader, val_loader, early_stopping)
     home, history = device_of(model), History()
+    if not model.training:
+        model.train()
+    modes = modes_of(model)
     loss_fn, processes = loss_fn or F.cross_entropy, replicas or Processes()
     move(model, device)
     optimizer = _make_optimizer(optimizer, model, lr)
@@ -98,6 +102,7 @@ def fit(
     try:
         with state.begun(resume), _bar(history, epochs, progress, processes) as bar:
             for _ in bar:
+                set_modes(modes)
                 train_loss = _train_epoch(model, train_loader, optimizer, loss_fn, processes)
                 processes.align(model)  # of statistics that differ, rank 0's are judged and kept
                 val = evaluate(model, val_loader, loss_fn, processes) if validates else None
@@ -126,7 +131,6 @@ def _train_epoch(
 ) -> float:
     """Take a step for each batch; the mean loss over the samples, while the weights changed."""
     device, losses, sizes = device_of(model), [], []
-    model.train()
     for x, y in processes.batches(loader):
         optimizer.zero_grad()
         loss = processes.backward(model, loss_fn, x.to(device), y.to(device))
@@ -156,8 +160,8 @@ def _check(
             raise ValueError(f"expected a {name} with at least one batch, got an empty one")
     if stop is not None and val_loader is None:
         raise ValueError("early_stopping needs a val_loader, got None")
-    if stop is not None and stop.early_stop:
-        raise ValueError("this early_stopping has ended a run already: make a new one for each")
+    if stop is not None and (stop.counter or stop.best_model_state is not None):
+        raise ValueError("expected a new early_stopping, got one of another run: make one for each")
 
 
 def _make_optimizer(

@@ -9,10 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Batch", "LossFunction", "Processes", "device_of", "move"]
+__all__ = [
+    "Batch",
+    "LossFunction",
+    "Modes",
+    "Processes",
+    "device_of",
+    "modes_of",
+    "move",
+    "set_modes",
+]
 
 Batch = tuple[Tensor, Tensor]
 LossFunction = Callable[[Tensor, Tensor], Tensor]
+Modes = dict[nn.Module, bool]  # training or not
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -27,6 +37,17 @@ def move(model: nn.Module, device: str | torch.device = "auto") -> None:
         device = "cuda" if torch.cuda.is_available() else home
     if torch.device(device) != home:
         model.to(device)
+
+
+def modes_of(model: nn.Module) -> Modes:
+    """Remember which modules train and which evaluate; layers may be frozen in evaluation mode."""
+    return {module: module.training for module in model.modules()}
+
+
+def set_modes(modes: Modes) -> None:
+    """Give modules their modes back."""
+    for module, training in modes.items():
+        module.training = training
 
 
 class Processes:
