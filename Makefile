@@ -127,14 +127,14 @@ zip: html
 	$(PYTHON) scripts/pack_site.py '$(SITE)' dist/book.zip
 
 wheel: $(ALL_READY)
-	rm -f dist/bnkit-*.whl
+	rm -rf dist/bnkit-*.whl build/lib build/bdist.*  # setuptools ships what an earlier build left
 	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 test-colab: wheel
 	$(PYTHON) scripts/run_like_colab.py dist/bnkit-*.whl $(CHAPTERS)
 
 set-repository: $(ALL_READY)
-	$(PYTHON) scripts/set_repository.py $(REPO) $(BRANCH)
+	$(PYTHON) scripts/set_repository.py '$(REPO)' '$(BRANCH)'
 
 clean:
 	rm -rf _build build dist bnkit.egg-info .pytest_cache .ruff_cache

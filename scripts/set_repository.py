@@ -157,10 +157,15 @@ def follow(old: Repository, new: Repository) -> None:
 
 
 def main(arguments: list[str]) -> None:
+    if len(arguments) > 2:
+        raise SystemExit(f"expected a repository and a branch, got {len(arguments)} words")
     old = configured()
-    name, branch = [*arguments, *[old.name, old.branch][len(arguments) :]]
+    pairs = zip([*arguments, "", ""], [old.name, old.branch], strict=False)
+    name, branch = (new or kept for new, kept in pairs)
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        raise SystemExit(f"expected a repository as owner/name, got {name!r}")
+        raise SystemExit(f"expected REPO=owner/name, got {name!r}")
+    if not re.fullmatch(r"[\w./-]+", branch):
+        raise SystemExit(f"expected BRANCH=name, got {branch!r}")
     follow(old, Repository(name, branch))
     print(f"The book's repository is {HOST}{name}, branch {branch}.")
 

@@ -1,6 +1,7 @@
 # ruff: noqa: F811  (fixtures are imported by name)
 import gzip
 import hashlib
+import os
 import socket
 import sys
 import time
@@ -180,3 +181,31 @@ def test_bundled_digits_have_mnists_shape():
     images, labels = read_bundled()
     assert images.shape == (10_000, 28, 28) and labels.shape == (10_000,)
     assert labels.unique().tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("own_folder", [False, True])
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_files_with_a_dot_and_in_folders_of_their_own_are_found(tmp_path, own_folder, gzipped):
+    write(tmp_path / "data", gzipped=gzipped)
+    for path in sorted((tmp_path / "data").rglob("*ubyte*")):
+        dotted = path.name.replace("-idx", ".idx")
+        place = path.parent / dotted.removesuffix(".gz") if own_folder else path.parent
+        content = path.read_bytes()
+        path.unlink()
+        place.mkdir(exist_ok=True)
+        (place / dotted).write_bytes(content)
+    found = find_mnist(tmp_path / "data")
+    assert len(found) == 4 and all(".idx" in path.name for path in found)
+
+
+def test_a_folder_that_cannot_be_read_is_not_said_to_hold_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(PermissionError, match="cannot read the folder"):
+        find_mnist(tmp_path)
+
+
+def test_a_corrupt_file_says_what_to_do(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"damaged")
+    with pytest.raises(CorruptDataError, match="delete it, so that it is fetched again"):
+        read_idx(path, "0" * 32)

@@ -248,3 +248,16 @@ def test_workflows_run_nothing_but_targets_that_exist() -> None:
 def test_a_codespace_installs_by_the_makefile() -> None:
     settings = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
     assert settings["postCreateCommand"] == "make install"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["a b/c"], "expected REPO=owner/name, got 'a b/c'"),
+        (["owner/name", "no branch"], "expected BRANCH=name, got 'no branch'"),
+        (["owner/name", "main", "more"], "expected a repository and a branch, got 3 words"),
+    ],
+)
+def test_a_repository_that_is_none_gets_one_line(words, expected) -> None:
+    with pytest.raises(SystemExit, match=re.escape(expected)):
+        script.main(words)

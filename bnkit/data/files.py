@@ -66,18 +66,28 @@ def find_mnist(folder: str | os.PathLike) -> list[Path]:
     """Find MNIST's four files, gzipped or raw, in a folder, its ``raw`` or its ``MNIST/raw``.
 
     They come as training images, training labels, test images, test labels; none gives an empty
-    list, and some without the others a FileNotFoundError.
+    list, some without the others a FileNotFoundError, a closed folder a PermissionError. A file
+    may also be named with a dot before ``idx``, and lie in a folder of its name, as on Kaggle.
     """
     folder = Path(folder).expanduser()
     for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
-        candidates = ((place / name, place / f"{name}.gz") for name in OFFICIAL)
-        found = [next(filter(os.path.isfile, pair), None) for pair in candidates]
+        if place.exists() and not os.access(place, os.R_OK | os.X_OK):
+            raise PermissionError(f"cannot read the folder {place}")
+        found = [next(filter(os.path.isfile, _spellings(place, name)), None) for name in OFFICIAL]
         if all(found):
             return found
         if any(found):
             missing = [name for name, path in zip(OFFICIAL, found, strict=True) if not path]
             raise FileNotFoundError(f"{place} lacks {', '.join(missing)} (or the same with .gz)")
     return []
+
+
+def _spellings(place: Path, name: str) -> list[Path]:
+    """Where a file may lie: with hyphens or dots, plain or gzipped, in a folder of its own."""
+    dotted = name.replace("-idx", ".idx")
+    files = [f"{stem}{end}" for stem in (name, dotted) for end in ("", ".gz")]
+    own_folders = [place / stem / file for stem in (name, dotted) for file in files]
+    return [*(place / file for file in files), *own_folders]
 
 
 def look_for_mnist(root: str | os.PathLike | None = None, *, verbose: bool = True) -> list[Path]:
@@ -105,7 +115,10 @@ def read_idx(path: str | os.PathLike, md5: str) -> Tensor:
             problem = f"unpacking fails after {len(content):,} bytes ({error}); "
     received = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if problem or received != md5:
-        raise CorruptDataError(f"corrupt file {path}: {problem}MD5 {received}, expected {md5}")
+        raise CorruptDataError(
+            f"corrupt file {path}: {problem}MD5 {received}, expected {md5}; "
+            "delete it, so that it is fetched again, or name another folder"
+        )
     # torchvision's reader wants an unpacked file on disk, and copies; the checksum is verified
     shape = struct.unpack_from(f">{content[3]}i", content, offset=4)
     return torch.frombuffer(content, dtype=torch.uint8, offset=4 + 4 * len(shape)).view(shape)
