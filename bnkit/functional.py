@@ -198,7 +198,9 @@ def _plain(
     mean, centered = _center(x, total, reduce)
     var = _mean(centered.square(), total, reduce)
     _update_running(running_mean, running_var, mean.detach(), var.detach(), momentum, total)
-    return _standardize(input, mean, var, weight, bias, eps)
+    rstd = (var + eps).rsqrt()
+    scale = rstd if weight is None else rstd * weight
+    return cast(_affine(centered, scale, bias), input.dtype)
 
 
 def _plain_backward(
@@ -284,9 +286,31 @@ def _fused_backward(
 
 
 def _center(x: Tensor, total: int, reduce: Reduce | None) -> tuple[Tensor, Tensor]:
-    """Mean (C,) of all shards, and this shard minus it."""
-    mean = _mean(x, total, reduce)
-    return mean, x - per_channel(mean, x)
+    """Mean (C,) of all shards, and this shard minus it.
+
+    The mean of long sums is rounded to the size of the values, which may be far from 0. So a first
+    value of each channel is taken off before, which leaves numbers of the size of their spread.
+    """
+    first = _first_values(x)
+    centered = x - per_channel(first, x)
+    if reduce is None:
+        rest = centered.mean(batch_axes(x))
+        mean = first + rest
+    else:  # float64: every shard has another first value
+        sums = centered.sum(batch_axes(x)).double() + count_per_channel(x) * first.double()
+        mean = reduce(sums) / total
+        rest = cast(mean - first.double(), x.dtype)
+    return cast(mean, x.dtype), centered.sub_(per_channel(rest, x))
+
+
+def _first_values(x: Tensor) -> Tensor:
+    """One value of each channel, as a constant; 0 where there is none."""
+    if x.numel() == 0:
+        return x.new_zeros(x.shape[1])
+    first = x.detach().select(0, 0)  # (C, *)
+    while first.dim() > 1:
+        first = first.select(-1, 0)
+    return first
 
 
 def _mean(x: Tensor, total: int, reduce: Reduce | None) -> Tensor:

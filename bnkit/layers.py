@@ -32,32 +32,34 @@ class OwnForward:
     def forward(self, input: Tensor) -> Tensor:
         """Normalize a batch; in training also move the running statistics."""
         self._check_input_dim(input)
+        weight, bias, count = self.weight, self.bias, self.num_batches_tracked
         track = self.training and self.track_running_stats
         known = track or not self.training  # are the running statistics read or written?
         mean, var = (self.running_mean, self.running_var) if known else (None, None)
         training = self.training or (mean is None and var is None)
-        total, reduce = self._agree(input, mean, var, training)
-        if track and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-        momentum = self._new_value_weight() if track else 0.0
-        weight, bias = self.weight, self.bias
-        return normalize(
-            input, mean, var, weight, bias, training, momentum, self.eps, total, reduce
-        )
+        total, reduce = self._agree(input, mean, var, weight, bias, training)
+        momentum = 0.0
+        if track:  # the count moves before the statistics: both again, if a forward is repeated
+            momentum = self._weight_of_new(count.add_(1)) if count is not None else self.momentum
+        arguments = training, momentum or 0.0, self.eps, total, reduce
+        return normalize(input, mean, var, weight, bias, *arguments)
 
     def _agree(
-        self, input: Tensor, mean: Tensor | None, var: Tensor | None, training: bool
+        self,
+        input: Tensor,
+        mean: Tensor | None,
+        var: Tensor | None,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        training: bool,
     ) -> tuple[int | None, Reduce | None]:
         """Refuse what cannot be normalized; else say what `normalize` has to know of shards."""
-        check_batch_norm(input, mean, var, self.weight, self.bias, training, self.eps)
+        check_batch_norm(input, mean, var, weight, bias, training, self.eps)
         return None, None
 
-    def _new_value_weight(self) -> float:
-        if self.momentum is not None:
-            return self.momentum
-        if self.num_batches_tracked is None:  # as PyTorch: no average without a count
-            return 0.0
-        return 1 / int(self.num_batches_tracked)  # cumulative average: 1, 1/2, 1/3, ...
+    def _weight_of_new(self, count: Tensor) -> float:
+        """`momentum`, or where it is None the weight of a cumulative average: 1, 1/2, 1/3, ..."""
+        return 1 / int(count) if self.momentum is None else self.momentum
 
     def _check_input_dim(self, input: Tensor) -> None:
         dims = input.dim()

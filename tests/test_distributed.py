@@ -39,6 +39,7 @@ def make_cases(world_size):
         "float32": Case((8, 3), uneven, dtype=torch.float32),
         "float32 far from 0": Case((8, 3), uneven, dtype=torch.float32, offset=1e4),
         "bfloat16": Case((8, 3), uneven, dtype=torch.bfloat16),
+        "float32 images far from 0": Case((8, 3, 4, 4), uneven, dtype=torch.float32, offset=1e4),
     }
 
 

@@ -113,6 +113,32 @@ def test_a_large_mean_leaves_the_variance_exact(shape):
     assert_close(var.double(), x.var([0, *range(2, x.dim())]), rtol=2e-3, atol=0)
 
 
+@pytest.mark.parametrize("shape", [(64, 200), (17, 200), (16, 200, 5), (8, 200, 7, 7)])
+def test_a_constant_channel_comes_out_as_0(shape):
+    """PyTorch's is up to 1 off, and for images at 999.9 ours once was 0.096."""
+    generator = torch.Generator().manual_seed(0)
+    constants = 10 ** (10 * torch.rand(200, generator=generator) - 4)
+    x = constants.view(1, -1, *[1] * (len(shape) - 2)).expand(shape)
+    assert train(F.batch_norm, x.contiguous()).abs().max() == 0
+    assert train(F.batch_norm, torch.full((128, 1, 16, 16), 999.9)).abs().max() == 0
+
+
+@pytest.mark.parametrize("mean", [1e2, 1e4, 1e5])
+@pytest.mark.parametrize("shape", [(1000, 2), (100, 2, 10), (32, 2, 16, 16), (4, 2, 8, 8, 8)])
+def test_far_from_0_it_is_no_less_exact_than_pytorch(shape, mean):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)) + mean
+    exact = train(T.batch_norm, x.double())
+    ours, theirs = ((train(f, x) - exact).abs().max() for f in (F.batch_norm, T.batch_norm))
+    assert ours <= theirs and ours < 2e-6
+
+
+def test_a_first_value_far_from_the_others_costs_no_more_than_it_is_rounded_itself():
+    x = torch.randn(1000, 3, 4, generator=torch.Generator().manual_seed(0))
+    x[0, :, 0] = 1e4
+    exact = train(T.batch_norm, x.double())
+    assert_close(train(F.batch_norm, x).double(), exact, rtol=0, atol=2e-6 * exact.max().item())
+
+
 def test_running_statistics_move_by_momentum_towards_the_unbiased_variance():
     x, mean, var = torch.tensor([[1.0], [3.0]]), torch.zeros(1), torch.ones(1)
     train(F.batch_norm, x, None, None, mean, var, momentum=0.25)

@@ -5,6 +5,7 @@ import inspect
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from parity import assert_parity, assert_same_refusal
 from torch import nn
 from torch.testing import assert_close
@@ -316,3 +317,16 @@ def test_a_freezing_loop_finds_the_layers():
     before = copy.deepcopy(net[1].state_dict())
     net(images((8, 3)))
     assert_close(net[1].state_dict(), before)
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_under_activation_checkpointing_the_state_moves_as_pytorchs_does(momentum, reentrant):
+    states = []
+    for net in nets(momentum=momentum):
+        for seed in range(3):
+            x = images((8, 3), seed=seed) + 10 * seed
+            y = torch.utils.checkpoint.checkpoint(net, x, use_reentrant=reentrant)
+            y.pow(3).sum().backward()
+        states.append(net[1].state_dict())
+    assert_close(*states)
