@@ -34,6 +34,14 @@ def test_an_improvement_resets_the_counter():
     assert not rule.early_stop and rule.counter == 2 and rule.best_loss == 4
 
 
+def test_of_a_caller_who_goes_on_it_says_at_each_epoch_whether_to_stop():
+    rule, said = EarlyStopping(patience=2), []
+    for loss in [1, 2, 2, 0.5, 0.6, 0.7, 0.8]:
+        rule(loss, nn.Linear(1, 1))
+        said.append(rule.early_stop)
+    assert said == [False, False, True, False, False, True, True]
+
+
 def test_an_equal_loss_is_no_improvement():
     rule, _, _ = run([1, 1], patience=3)
     assert rule.counter == 1 and kept_epoch(rule) == 1

@@ -25,7 +25,7 @@ class EarlyStopping:
         best_loss: The best loss so far, infinite at first.
         counter: Epochs since it was reached.
         best_model_state: Copy of the weights that reached it, or ``None``.
-        early_stop: Whether to stop.
+        early_stop: Whether to stop now: an improvement later, if one goes on, takes it back.
 
     Raises:
         ValueError: ``patience`` is below 1, or ``delta`` negative or NaN.
@@ -57,8 +57,8 @@ class EarlyStopping:
         if float(val_loss) < self.best_loss - self.delta:
             kept = copy.deepcopy(model.state_dict())  # first: an interrupt here changes nothing
             self.best_model_state, self.best_loss, self.counter = kept, float(val_loss), 0
-            return
-        self.counter += 1
+        else:
+            self.counter += 1
         self.early_stop = self.counter >= self.patience
 
     def restore(self, model: nn.Module) -> None:
