@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import Function
+from torch.autograd import Function, forward_ad
 from torch.autograd.function import FunctionCtx
 from torch.nn.utils import parametrize, prune
 from torch.nn.utils.spectral_norm import SpectralNorm
@@ -176,10 +176,14 @@ def normalize(
     if not (total or input.numel()):  # nothing to learn from; these keep gradients defined
         mean, var = input.new_zeros(input.shape[1]), input.new_ones(input.shape[1])
         return _standardize(input, mean, var, weight, bias, eps)
-    transformed = torch._C._are_functorch_transforms_active()
-    function = _plain if transformed else _BatchNorm.apply
+    function = _plain if _transformed() else _BatchNorm.apply
     total = total or count_per_channel(input)
     return function(input, weight, bias, running_mean, running_var, momentum, eps, total, reduce)
+
+
+def _transformed() -> bool:
+    """Whether more than the backward pass is wanted: a transform of torch.func, forward mode."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def _plain(
@@ -272,15 +276,14 @@ def _fused_backward(
     total: int,
     reduce: Reduce | None,
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    """`_plain_backward` with x_hat = rstd * centered multiplied out, in one buffer."""
+    """`_plain_backward` with x_hat = rstd * centered multiplied out."""
     grad_bias = g.sum(batch_axes(g))
-    buffer = g * centered
-    grad_weight = buffer.sum(batch_axes(g)).mul_(rstd)
+    grad_weight = (g * centered).sum(batch_axes(g)).mul_(rstd)
     if not needs_input:
         return None, grad_weight, grad_bias
     sum_g, sum_gx = _over_shards(grad_bias, grad_weight, reduce=reduce)
     along = per_channel(sum_gx * rstd, g)
-    grad_input = torch.addcmul(g, centered, along, value=-1 / total, out=buffer)
+    grad_input = torch.addcmul(g, centered, along, value=-1 / total)
     grad_input.sub_(per_channel(sum_g, g), alpha=1 / total).mul_(per_channel(scale, g))
     return grad_input, grad_weight, grad_bias
 
@@ -350,7 +353,7 @@ def _affine(x: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
     scale, bias = per_channel(scale, x), per_channel(bias, x)
     if bias is None:
         return x * scale
-    if x.dim() == 2 or torch._C._are_functorch_transforms_active():
+    if x.dim() == 2 or _transformed():
         return torch.addcmul(bias, x, scale)
     return (x * scale).add_(bias)  # addcmul is slow where one number serves a whole image
 

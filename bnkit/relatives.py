@@ -209,8 +209,9 @@ def _update_running(
     running_mean: Tensor, running_var: Tensor, x: Tensor, axes: list[int], momentum: float
 ) -> None:
     mean, var = x.mean(axes).mean(0), x.var(axes).mean(0)  # (C,): over positions, then samples
-    running_mean.lerp_(mean.to(running_mean.dtype), momentum)
-    running_var.lerp_(var.to(running_var.dtype), momentum)
+    alias = torch.ops.aten.alias  # as PyTorch does, so that transforms of torch.func pass
+    alias(running_mean).lerp_(mean.to(running_mean.dtype), momentum)
+    alias(running_var).lerp_(var.to(running_var.dtype), momentum)
 
 
 class LayerNorm(nn.LayerNorm):
