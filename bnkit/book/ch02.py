@@ -58,28 +58,18 @@ def _locate(answer: Callable) -> str:
 
 
 _SLIPS = [  # of the pen, for vectors and for images
-    Mistake(
-        "mean added, not subtracted", EQUATIONS, "x_hat = (x - mean) -> x_hat = (x + mean)",
+    Mistake("mean added, not subtracted", EQUATIONS, "x_hat = (x - mean) -> x_hat = (x + mean)",
         "Compute the mean of every feature of your output, with bias 0. What should it be?",
-        ("((x - mean) ** 2) -> ((x + mean) ** 2)",),
-    ),
-    Mistake(
-        "deviations not squared", EQUATIONS, "((x - mean) ** 2) -> (x - mean)",
+        ("((x - mean) ** 2) -> ((x + mean) ** 2)",)),
+    Mistake("deviations not squared", EQUATIONS, "((x - mean) ** 2) -> (x - mean)",
         "What is the mean of x minus its mean, before anything is squared?",
-        (" ** 2 ->  * 2", " ** 2 ->  ** 3", " ** 2 ->  ** 0"),
-    ),
-    Mistake(
-        "epsilon subtracted", EPSILON, "var + eps -> var - eps",
-        "Epsilon keeps the number under the root above 0. What does yours do where var is 0?",
-    ),
-    Mistake(
-        "beta subtracted", UNDO, "+ bias -> - bias",
-        "With bias 3 the mean of your output should be 3.",
-    ),
-    Mistake(
-        "divided by x_hat", UNDO, " * x_hat ->  / x_hat",
-        "Double weight, with bias 0: the output doubles. Now double x_hat. What happens?",
-    ),
+        (" ** 2 ->  * 2", " ** 2 ->  ** 3", " ** 2 ->  ** 0")),
+    Mistake("epsilon subtracted", EPSILON, "var + eps -> var - eps",
+        "Epsilon keeps the number under the root above 0. What does yours do where var is 0?"),
+    Mistake("beta subtracted", UNDO, "+ bias -> - bias",
+        "With bias 3 the mean of your output should be 3."),
+    Mistake("divided by x_hat", UNDO, " * x_hat ->  / x_hat",
+        "Double weight, with bias 0: the output doubles. Now double x_hat. What happens?"),
 ]  # fmt: skip
 _OVER_FEATURES = (
     "mean = x.mean(dim=0) -> mean = x.mean(dim=1, keepdim=True)",
@@ -113,8 +103,7 @@ _FORWARD = Exercise(
         ),
     ],
     mistakes=[
-        Mistake(
-            "wrong axis", AXES, _OVER_FEATURES,
+        Mistake("wrong axis", AXES, _OVER_FEATURES,
             "Which numbers should share a mean: those of one example, or those of one feature? "
             "How many means do you get for a batch of shape (3, 2)?",
             (
@@ -122,93 +111,56 @@ _FORWARD = Exercise(
                 Patch("dim=0", "dim=1", all=True),
                 "mean = x.mean(dim=0) -> mean = x.mean(dim=1)",
                 "2).mean(dim=0) -> 2).mean(dim=1)",
-            ),
-        ),
-        Mistake(
-            "one mean for all features", AXES, Patch("mean(dim=0)", "mean()", all=True),
+            )),
+        Mistake("one mean for all features", AXES, Patch("mean(dim=0)", "mean()", all=True),
             "Two features may be measured in meters and in millimeters. How many means and "
             "variances does a batch with two features need?",
-            ("mean = x.mean(dim=0) -> mean = x.mean()",),
-        ),
-        Mistake(
-            "one variance for all features", AXES, "2).mean(dim=0) -> 2).mean()",
-            "How many numbers does your variance hold, and how many features are there?",
-        ),
-        Mistake(
-            "unbiased variance in the forward pass", WHICH_VARIANCE,
+            ("mean = x.mean(dim=0) -> mean = x.mean()",)),
+        Mistake("one variance for all features", AXES, "2).mean(dim=0) -> 2).mean()",
+            "How many numbers does your variance hold, and how many features are there?"),
+        Mistake("unbiased variance in the forward pass", WHICH_VARIANCE,
             "((x - mean) ** 2).mean(dim=0) -> x.var(dim=0)",
             "Take a batch of two. By which number does your variance divide the sum of squares? "
-            "What is the default of torch.var?",
-        ),
+            "What is the default of torch.var?"),
         Mistake(
             "epsilon outside the root", EPSILON, "torch.sqrt(var + eps) -> (torch.sqrt(var) + eps)",
             "Follow epsilon from left to right in the equation: is it added to a variance or to a "
             "standard deviation?",
         ),
-        Mistake(
-            "epsilon missing", EPSILON, " + eps -> ",
-            "What does your code return for a feature that has the same value in every example?",
-        ),
-        Mistake(
-            "epsilon fixed", EPSILON, "+ eps -> + 1e-5",
-            "Call your function with eps=0.5 and with eps=1e-5. Does anything change?",
-        ),
-        Mistake(
-            "variance as E[x²] − E[x]²", TWO_FORMULAS,
+        Mistake("epsilon missing", EPSILON, " + eps -> ",
+            "What does your code return for a feature that has the same value in every example?"),
+        Mistake("epsilon fixed", EPSILON, "+ eps -> + 1e-5",
+            "Call your function with eps=0.5 and with eps=1e-5. Does anything change?"),
+        Mistake("variance as E[x²] − E[x]²", TWO_FORMULAS,
             "((x - mean) ** 2).mean(dim=0) -> (x * x).mean(dim=0) - mean * mean",
-            "Add 10,000 to every input, in float32. The output should not change at all.",
-        ),
-        Mistake(
-            "detached statistics", WRONG_GRADIENTS,
+            "Add 10,000 to every input, in float32. The output should not change at all."),
+        Mistake("detached statistics", WRONG_GRADIENTS,
             ("mean = x -> mean = x.detach()", "(x - mean) ** 2 -> (x.detach() - mean) ** 2"),
             "The values are right and the gradient is not. Does each x also act through the mean "
-            "and the variance that it is part of?",
-        ),
-        Mistake(
-            "detached variance", WRONG_GRADIENTS, "(x - mean) ** 2 -> (x - mean).detach() ** 2",
-            "The values are right. One of the two statistics lets no gradient through: which one?",
-        ),
-        Mistake(
-            "detached mean", WRONG_GRADIENTS, "mean = x -> mean = x.detach()",
+            "and the variance that it is part of?"),
+        Mistake("detached variance", WRONG_GRADIENTS, "(x - mean) ** 2 -> (x - mean).detach() ** 2",
+            "The values are right. One of the two statistics lets no gradient through: which one?"),
+        Mistake("detached mean", WRONG_GRADIENTS, "mean = x -> mean = x.detach()",
             "The values are right. The gradient of x should sum to zero in every column, and yours "
-            "does not.",
-        ),
-        Mistake(
-            "divided by the variance", EQUATIONS, "torch.sqrt(var + eps) -> (var + eps)",
-            "If x is in meters, the variance is in square meters. In which unit is your x_hat?",
-        ),
-        Mistake(
-            "multiplied by the standard deviation", EQUATIONS, "/ torch.sqrt -> * torch.sqrt",
-            "A feature with a large spread should be made smaller. Try one with spread 100.",
-        ),
-        Mistake(
-            "mean not subtracted", EQUATIONS, "x_hat = (x - mean) -> x_hat = x",
-            "Compute the mean of every column of your output, with bias 0. What should it be?",
-        ),
-        Mistake(
-            "mean square instead of variance", EQUATIONS, "((x - mean) ** 2) -> (x**2)",
-            "Which mean is squared away in the variance: that of x, or that of x minus its mean?",
-        ),
-        Mistake(
-            "gamma and beta swapped", UNDO, "weight * x_hat + bias -> bias * x_hat + weight",
-            "With weight 1 and bias 0, what comes out of your last line?",
-        ),
-        Mistake(
-            "beta forgotten", UNDO, " + bias -> ",
-            "Call your function with two different biases. Does the output move?",
-        ),
-        Mistake(
-            "gamma forgotten", UNDO, "weight *  -> ",
-            "Call your function with two different weights. Does the output change?",
-        ),
-        Mistake(
-            "gamma and beta forgotten", UNDO, "weight * x_hat + bias -> x_hat",
-            "Which two arguments does your function never use?",
-        ),
-        Mistake(
-            "beta scaled by gamma", UNDO, "weight * x_hat + bias -> weight * (x_hat + bias)",
-            "Set weight to 0. What should be left of the output?",
-        ),
+            "does not."),
+        Mistake("divided by the variance", EQUATIONS, "torch.sqrt(var + eps) -> (var + eps)",
+            "If x is in meters, the variance is in square meters. In which unit is your x_hat?"),
+        Mistake("multiplied by the standard deviation", EQUATIONS, "/ torch.sqrt -> * torch.sqrt",
+            "A feature with a large spread should be made smaller. Try one with spread 100."),
+        Mistake("mean not subtracted", EQUATIONS, "x_hat = (x - mean) -> x_hat = x",
+            "Compute the mean of every column of your output, with bias 0. What should it be?"),
+        Mistake("mean square instead of variance", EQUATIONS, "((x - mean) ** 2) -> (x**2)",
+            "Which mean is squared away in the variance: that of x, or that of x minus its mean?"),
+        Mistake("gamma and beta swapped", UNDO, "weight * x_hat + bias -> bias * x_hat + weight",
+            "With weight 1 and bias 0, what comes out of your last line?"),
+        Mistake("beta forgotten", UNDO, " + bias -> ",
+            "Call your function with two different biases. Does the output move?"),
+        Mistake("gamma forgotten", UNDO, "weight *  -> ",
+            "Call your function with two different weights. Does the output change?"),
+        Mistake("gamma and beta forgotten", UNDO, "weight * x_hat + bias -> x_hat",
+            "Which two arguments does your function never use?"),
+        Mistake("beta scaled by gamma", UNDO, "weight * x_hat + bias -> weight * (x_hat + bias)",
+            "Set weight to 0. What should be left of the output?"),
         *_SLIPS,
     ],
     section=EQUATIONS,
@@ -272,101 +224,67 @@ _FORWARD_2D = Exercise(
         _image_probe((2, 1, 1, 2), 1e-5, offset=10000.0),
     ],
     mistakes=[
-        Mistake(
-            "statistics for every pixel", AXES, "(0, 2, 3) -> (0,)",
+        Mistake("statistics for every pixel", AXES, "(0, 2, 3) -> (0,)",
             "A filter does the same thing everywhere in the image. How many means does an input of "
-            "shape (N, C, H, W) have, then?",
-        ),
-        Mistake(
-            "statistics for every example", AXES, "(0, 2, 3) -> (2, 3)",
+            "shape (N, C, H, W) have, then?"),
+        Mistake("statistics for every example", AXES, "(0, 2, 3) -> (2, 3)",
             "Change one image of the batch and look at the output of another. Should it move? "
-            "Which layer leaves it alone?",
-        ),
-        Mistake(
-            "statistics over the channels", AXES, "(0, 2, 3) -> (1, 2, 3)",
+            "Which layer leaves it alone?"),
+        Mistake("statistics over the channels", AXES, "(0, 2, 3) -> (1, 2, 3)",
             "The shape (N, C, H, W) names four axes. Which one keeps its own statistics?",
-            ("(0, 2, 3) -> (1,)", "(0, 2, 3) -> (0, 1, 3)", "(0, 2, 3) -> (0, 1, 2)"),
-        ),
-        Mistake(
-            "an axis of the image left out", AXES, "(0, 2, 3) -> (0, 2)",
+            ("(0, 2, 3) -> (1,)", "(0, 2, 3) -> (0, 1, 3)", "(0, 2, 3) -> (0, 1, 2)")),
+        Mistake("an axis of the image left out", AXES, "(0, 2, 3) -> (0, 2)",
             "Height and width are both positions. Over which of them does your mean extend?",
-            ("(0, 2, 3) -> (0, 3)",),
-        ),
-        Mistake(
-            "axes not kept", AXES, Patch(", keepdim=True", "", all=True),
+            ("(0, 2, 3) -> (0, 3)",)),
+        Mistake("axes not kept", AXES, Patch(", keepdim=True", "", all=True),
             "Print the shape of your mean. With which axis of x does a tensor of shape (C,) line "
             "up?",
             (
                 "x.mean(dims, keepdim=True) -> x.mean(dims)",
                 "2).mean(dims, keepdim=True) -> 2).mean(dims)",
-            ),
-        ),
-        Mistake(
-            "one mean for all channels", AXES, "(0, 2, 3) -> (0, 1, 2, 3)",
-            "How many numbers does your mean hold, and how many channels are there?",
-        ),
-        Mistake(
-            "weight not reshaped", "05_manual_implementation.ipynb#Images: choose the axes",
+            )),
+        Mistake("one mean for all channels", AXES, "(0, 2, 3) -> (0, 1, 2, 3)",
+            "How many numbers does your mean hold, and how many channels are there?"),
+        Mistake("weight not reshaped", "05_manual_implementation.ipynb#Images: choose the axes",
             ("weight.view(shape) -> weight", "bias.view(shape) -> bias"),
             "A tensor of shape (C,) lines up with the last axis of (N, C, H, W). Which axis is "
             "that?",
-            ("(1, -1, 1, 1) -> (2, -1, 1, 1)", "(1, -1, 1, 1) -> (1, 1, 1, -1)"),
-        ),
-        Mistake(
-            "unbiased variance in the forward pass", WHICH_VARIANCE,
+            ("(1, -1, 1, 1) -> (2, -1, 1, 1)", "(1, -1, 1, 1) -> (1, 1, 1, -1)")),
+        Mistake("unbiased variance in the forward pass", WHICH_VARIANCE,
             "((x - mean) ** 2).mean(dims, -> x.var(dims,",
-            "By which number does your variance divide, for 2 images of 1 × 2 pixels: 3 or 4?",
-        ),
-        Mistake(
-            "divided by N instead of N·H·W", AXES,
+            "By which number does your variance divide, for 2 images of 1 × 2 pixels: 3 or 4?"),
+        Mistake("divided by N instead of N·H·W", AXES,
             ("x.mean(dims, keepdim=True) -> x.sum(dims, keepdim=True) / len(x)",
              "2).mean(dims, keepdim=True) -> 2).sum(dims, keepdim=True) / len(x)"),
             "How many numbers does one channel hold in a batch of N images of H × W pixels?",
-            ("2).mean(dims, keepdim=True) -> 2).sum(dims, keepdim=True) / len(x)",),
-        ),
-        Mistake(
-            "mean of the variances of the images", "12_train_test_mismatch.ipynb#Two variances",
+            ("2).mean(dims, keepdim=True) -> 2).sum(dims, keepdim=True) / len(x)",)),
+        Mistake("mean of the variances of the images", "12_train_test_mismatch.ipynb#Two variances",
             "((x - mean) ** 2).mean(dims, keepdim=True) -> "
             "x.var((2, 3), unbiased=False, keepdim=True).mean(0, keepdim=True)",
-            "Two images, one all black and one all white: each has variance 0. Has the batch?",
-        ),
+            "Two images, one all black and one all white: each has variance 0. Has the batch?"),
         Mistake(
             "epsilon outside the root", EPSILON, "torch.sqrt(var + eps) -> (torch.sqrt(var) + eps)",
             "Is epsilon added to a variance or to a standard deviation?",
         ),
-        Mistake(
-            "epsilon missing", EPSILON, " + eps -> ",
-            "What does your code return for a channel that has the same value in every pixel?",
-        ),
-        Mistake(
-            "variance as E[x²] − E[x]²", TWO_FORMULAS,
+        Mistake("epsilon missing", EPSILON, " + eps -> ",
+            "What does your code return for a channel that has the same value in every pixel?"),
+        Mistake("variance as E[x²] − E[x]²", TWO_FORMULAS,
             "((x - mean) ** 2).mean(dims, keepdim=True) -> "
             "(x * x).mean(dims, keepdim=True) - mean * mean",
-            "Add 10,000 to every pixel, in float32. The output should not change at all.",
-        ),
-        Mistake(
-            "gamma and beta forgotten", UNDO,
+            "Add 10,000 to every pixel, in float32. The output should not change at all."),
+        Mistake("gamma and beta forgotten", UNDO,
             "weight.view(shape) * x_hat + bias.view(shape) -> x_hat",
-            "Which two arguments does your function never use?",
-        ),
-        Mistake(
-            "beta forgotten", UNDO, " + bias.view(shape) -> ",
-            "Call your function with two different biases. Does the output move?",
-        ),
-        Mistake(
-            "gamma forgotten", UNDO, "weight.view(shape) *  -> ",
-            "Call your function with two different weights. Does the output change?",
-        ),
-        Mistake(
-            "detached statistics", WRONG_GRADIENTS,
+            "Which two arguments does your function never use?"),
+        Mistake("beta forgotten", UNDO, " + bias.view(shape) -> ",
+            "Call your function with two different biases. Does the output move?"),
+        Mistake("gamma forgotten", UNDO, "weight.view(shape) *  -> ",
+            "Call your function with two different weights. Does the output change?"),
+        Mistake("detached statistics", WRONG_GRADIENTS,
             ("mean = x -> mean = x.detach()", "(x - mean) ** 2 -> (x.detach() - mean) ** 2"),
             "The values are right and the gradient is not. Does each x also act through the mean "
-            "and the variance that it is part of?",
-        ),
-        Mistake(
-            "multiplied by the standard deviation", EQUATIONS, "/ torch.sqrt -> * torch.sqrt",
-            "A channel with a large spread should be made smaller. Try one with spread 100.",
-        ),
+            "and the variance that it is part of?"),
+        Mistake("multiplied by the standard deviation", EQUATIONS, "/ torch.sqrt -> * torch.sqrt",
+            "A channel with a large spread should be made smaller. Try one with spread 100."),
         *_SLIPS,
     ],
     section=AXES,
@@ -417,48 +335,30 @@ _WHITEN = Exercise(
         calls({"x": torch.tensor([[1.0, 5.0], [2.0, 7.0], [4.0, 6.0], [9.0, 20.0]])}),
     ],
     mistakes=[
-        Mistake(
-            "correlations left alone", FOLKLORE,
+        Mistake("correlations left alone", FOLKLORE,
             "cov = centered.T @ centered / len(x) -> "
             "cov = torch.diag((centered**2).mean(dim=0))",
-            "Print the correlation of your two outputs. Which matrix do you divide by?",
-        ),
-        Mistake(
-            "not rotated back", FOLKLORE, " @ vectors.T -> ",
+            "Print the correlation of your two outputs. Which matrix do you divide by?"),
+        Mistake("not rotated back", FOLKLORE, " @ vectors.T -> ",
             "Your outputs are white, and turned. If x was white from the start, should it change?",
-            (Patch(_TURNED, _CHOLESKY),),
-        ),
-        Mistake(
-            "inverse without the root", FOLKLORE, "values.rsqrt() -> 1 / values",
+            (Patch(_TURNED, _CHOLESKY),)),
+        Mistake("inverse without the root", FOLKLORE, "values.rsqrt() -> 1 / values",
             "Compute the covariance of your output. Which power of the matrix makes it the "
-            "identity?",
-        ),
-        Mistake(
-            "root without the inverse", FOLKLORE, "values.rsqrt() -> values.sqrt()",
-            "Does your function shrink a feature with a large spread, or stretch it?",
-        ),
-        Mistake(
-            "unbiased covariance", WHICH_VARIANCE, "/ len(x) -> / (len(x) - 1)",
-            "By which number do you divide the products: N or N − 1?",
-        ),
-        Mistake(
-            "mean not subtracted", EQUATIONS, "return centered @ -> return x @",
+            "identity?"),
+        Mistake("root without the inverse", FOLKLORE, "values.rsqrt() -> values.sqrt()",
+            "Does your function shrink a feature with a large spread, or stretch it?"),
+        Mistake("unbiased covariance", WHICH_VARIANCE, "/ len(x) -> / (len(x) - 1)",
+            "By which number do you divide the products: N or N − 1?"),
+        Mistake("mean not subtracted", EQUATIONS, "return centered @ -> return x @",
             "Compute the mean of every column of your output.",
-            ("x - x.mean(dim=0) -> x + x.mean(dim=0)",),
-        ),
-        Mistake(
-            "one mean for all features", AXES, "x.mean(dim=0) -> x.mean()",
-            "Compute the mean of every column of your output. Are all of them zero?",
-        ),
-        Mistake(
-            "products not averaged", EQUATIONS, " / len(x) -> ",
+            ("x - x.mean(dim=0) -> x + x.mean(dim=0)",)),
+        Mistake("one mean for all features", AXES, "x.mean(dim=0) -> x.mean()",
+            "Compute the mean of every column of your output. Are all of them zero?"),
+        Mistake("products not averaged", EQUATIONS, " / len(x) -> ",
             "Repeat every row of x. Should the output of the first row change?",
-            ("/ len(x) -> * len(x)",),
-        ),
-        Mistake(
-            "epsilon not on the diagonal", EPSILON, "eps * torch.eye -> eps / torch.eye",
-            "Print what you add to the covariance matrix. Where should it be zero?",
-        ),
+            ("/ len(x) -> * len(x)",)),
+        Mistake("epsilon not on the diagonal", EPSILON, "eps * torch.eye -> eps / torch.eye",
+            "Print what you add to the covariance matrix. Where should it be zero?"),
     ],
     section=FOLKLORE,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 
 from bnkit.plots.style import COLORS, DIVERGING, new_axes, number, to_numpy
 
-__all__ = ["confusion_matrix", "digit_grid", "step_table"]
+__all__ = ["confusion_matrix", "digit_grid", "draw_cells", "name_cells", "step_table"]
 
 _SEQUENTIAL = LinearSegmentedColormap.from_list("bnkit_counts", ["#e6e9ec", COLORS["bn"]])
 
@@ -51,13 +51,13 @@ def step_table(
     limit = limit or np.abs(matrix).max() or 1.0
     size = (0.8 + 0.8 * matrix.shape[1], 0.7 + 0.42 * matrix.shape[0])
     ax = new_axes(ax, figsize=size)
-    _cells(ax, matrix, DIVERGING, -limit, limit, fmt)
-    _name_cells(ax, matrix.shape, rows or [], columns or [])
+    draw_cells(ax, matrix, DIVERGING, -limit, limit, fmt)
+    name_cells(ax, matrix.shape, rows or [], columns or [])
     ax.set_title(title, loc="center")
     return ax
 
 
-def _cells(ax: Axes, matrix: np.ndarray, cmap: Colormap, low: float, high: float, fmt: str) -> None:
+def draw_cells(ax: Axes, matrix: np.ndarray, cmap: Colormap, low: float, high: float, fmt: str) -> None:
     """Filled cells with their numbers, dark on pale and white on strong color."""
     image = ax.imshow(matrix, cmap=cmap, vmin=low, vmax=high, aspect="auto")
     for (i, j), value in np.ndenumerate(matrix):
@@ -69,7 +69,7 @@ def _cells(ax: Axes, matrix: np.ndarray, cmap: Colormap, low: float, high: float
     ax.tick_params(length=0)
 
 
-def _name_cells(ax: Axes, shape: tuple[int, int], rows: Sequence, columns: Sequence) -> None:
+def name_cells(ax: Axes, shape: tuple[int, int], rows: Sequence, columns: Sequence) -> None:
     ax.set(yticks=range(len(rows)), yticklabels=rows, xticks=range(len(columns)))
     ax.set_xticklabels(columns)
     ax.set_xticks(np.arange(1, shape[1]) - 0.5, minor=True)
@@ -106,10 +106,10 @@ def confusion_matrix(
     np.add.at(counts, (labels, predictions), 1)
     mistakes = counts - np.diag(counts.diagonal())
     ax = new_axes(ax, figsize=(5.2, 4.2) if num_classes > 4 else (3.2, 2.6))
-    _cells(ax, mistakes, _SEQUENTIAL, 0, max(mistakes.max(), 1), "{:.0f}")
+    draw_cells(ax, mistakes, _SEQUENTIAL, 0, max(mistakes.max(), 1), "{:.0f}")
     for text, count in zip(ax.texts, counts.ravel(), strict=True):
         text.set(text=f"{count:d}", fontsize=9 if num_classes <= 4 else 7.5)
-    _name_cells(ax, counts.shape, range(num_classes), range(num_classes))
+    name_cells(ax, counts.shape, range(num_classes), range(num_classes))
     ax.set(xlabel="predicted", ylabel="true")
     return ax
 

@@ -1,0 +1,296 @@
+"""Chapter 1: its questions, exercises, mistakes and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from bnkit import functional, plots
+from bnkit.book.exercise import Exercise, Mistake, Patch
+from bnkit.book.observe import Facets, Probe, as_seen, calls
+from bnkit.book.quiz import Question, choice
+from bnkit.plots import COLORS, new_axes, to_numpy
+
+__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "descent_path", "layer_histograms"]
+
+CHAPTER = "01_why_normalize"
+
+PIXELS = "01_why_normalize.ipynb#At scale: 784 pixels, some of them dead"
+STACK = "01_why_normalize.ipynb#One factor per layer"
+
+
+def dead_pixels(batch, test):
+    dead = (batch == batch[0]).all(dim=0)  # (C,)
+    touched = (test[:, dead] != batch[0, dead]).any(dim=1)  # (N,)
+    return dead.sum().item(), touched.float().mean().item()
+
+
+def _by_sets(batch: Tensor, test: Tensor) -> tuple[int, float]:
+    """A pixel is dead if the set of its values has one member; an image wakes if it adds one."""
+    values = [set(column) for column in batch.T.tolist()]
+    dead = [i for i, seen in enumerate(values) if len(seen) == 1]
+    woken = [any(row[i] not in values[i] for i in dead) for row in test.tolist()]
+    return len(dead), sum(woken) / len(woken)
+
+
+_BATCH = torch.tensor([[0.0, 1.0, 0.5, 0.2, 0.0], [0.0, 1.0, 0.25, 0.2, 0.0]])
+_TEST = torch.tensor(
+    [[0.0, 1.0, 0.9, 0.2, 0.0], [0.5, 1.0, 0.1, 0.4, 0.0], [0.0, 0.0, 0.0, 0.2, 0]]
+)
+_LEVEL = torch.tensor([[1.0, 0.5, 0.0, 0.0], [2.0, 0.5, 0.0, 1.0], [0.0, 0.5, 0.0, 0.0]])
+_OTHER = torch.tensor([[0.0, 0.5, 0.0, 3.0], [0.0, 0.5, 0.7, 0.0]])
+_COUNTS = ("number of dead pixels", "share of images")
+
+
+_DEAD_PIXELS = Exercise(
+    name="dead_pixels",
+    chapter=CHAPTER,
+    title="Batches wake dead pixels",
+    statement="Write `dead_pixels(batch, test)` for two tensors of shape (N, C). A pixel is dead "
+    "if it has the same value in every row of `batch`. Return how many are dead, and "
+    "the share of the rows of `test` in which at least one of them has another value.",
+    hints=(
+        "Compare every row of the batch with its first row.",
+        "A column is dead if `all` of its comparisons hold. Over which axis is that?",
+        "Look at the dead columns of `test` alone. A row counts once, however many of its pixels "
+        "have woken: which of `any` and `mean` comes first?",
+    ),
+    solution=dead_pixels,
+    oracle=_by_sets,
+    probes=[
+        calls({"batch": _BATCH, "test": _TEST}, _COUNTS),
+        calls({"batch": _LEVEL, "test": _OTHER}, _COUNTS),
+    ],
+    mistakes=[
+        Mistake("living pixels counted", PIXELS,
+            "(batch == batch[0]).all(dim=0) -> ~(batch == batch[0]).all(dim=0)",
+            "Count by hand, in the sample. Do you count the pixels that vary, or the others?"),
+        Mistake("only black taken for dead", PIXELS, "(batch == batch[0]) -> (batch == 0)",
+            "A pixel that is white in every image of the batch: what is its variance?"),
+        Mistake("share of pixels in place of images", PIXELS, ".any(dim=1) -> ",
+            "An image with two woken pixels is one image. What does your average run over?"),
+        Mistake("images with all dead pixels woken", PIXELS, ".any(dim=1) -> .all(dim=1)",
+            "Is one woken pixel enough, or must every dead pixel wake?"),
+        Mistake("number of images in place of their share", PIXELS,
+            "touched.float().mean() -> touched.sum()",
+            "Twice as many test images: should the second number double?"),
+        Mistake("constant rows in place of columns", PIXELS,
+            "dead.sum() -> (batch == batch[:, :1]).all(dim=1).sum()",
+            "A pixel is a column of the batch. Along which axis must it not change?"),
+    ],
+    section=PIXELS,
+)  # fmt: skip
+
+
+def propagate_centered(x, weights):
+    layers = []
+    for weight in weights:
+        z = x @ weight
+        z = z - z.mean(dim=0)
+        layers.append(z)
+        x = z.relu()
+    return layers
+
+
+def _with_bnkit(x: Tensor, weights: list[Tensor]) -> list[Tensor]:
+    layers = []
+    for weight in weights:
+        layers.append(x @ weight - functional.batch_statistics(x @ weight)[0])
+        x = torch.relu(layers[-1])
+    return layers
+
+
+def _propagates(x: list, weights: list) -> Probe:
+    matrices = [torch.tensor(weight) for weight in weights]
+    batch = torch.tensor(x)
+
+    def run(propagate: Callable) -> Facets:
+        layers = propagate(batch.clone(), [weight.clone() for weight in matrices])
+        facets = {f"z of layer {i}": as_seen(z) for i, z in enumerate(layers, start=1)}
+        return {"number of layers": str(len(layers))} | facets
+
+    shown = {f"weight {i}": weight for i, weight in enumerate(matrices, start=1)}
+    return Probe({"x": batch} | shown, run)
+
+
+_PROPAGATE_CENTERED = Exercise(
+    name="propagate_centered",
+    chapter=CHAPTER,
+    title="A tug of war",
+    statement="Write `propagate_centered(x, weights)`: for each matrix multiply, subtract from "
+    "each unit its mean over the examples, keep that z, and go on with its ReLU. Return "
+    "the list of all z.",
+    hints=(
+        "Start from `propagate`: which line stands between the product and the ReLU?",
+        "x has shape (N, C). A unit is a column, an example a row.",
+    ),
+    solution=propagate_centered,
+    oracle=_with_bnkit,
+    probes=[
+        _propagates([[1.0, 2.0], [3.0, 0.0], [5.0, 1.0]], [[[1.0, 0.5], [0.0, 1.0]]] * 2),
+        _propagates(
+            [[1.0, -2.0], [2.0, 0.5], [6.0, 1.0], [0.0, 3.0]],
+            [[[0.5, -1.0, 2.0], [1.0, 1.0, 0.25]], [[1.0], [2.0], [-0.5]]],
+        ),
+    ],
+    mistakes=[
+        Mistake("not centered", STACK, Patch("        z = z - z.mean(dim=0)\n", ""),
+            "Compute the mean of each column of your first z."),
+        Mistake("wrong axis", STACK, "z.mean(dim=0) -> z.mean(dim=1, keepdim=True)",
+            "A unit is a column. Which numbers share a mean?"),
+        Mistake("one mean for all units", STACK, "z.mean(dim=0) -> z.mean()",
+            "Has each of your columns the mean 0, or only all of them together?"),
+        Mistake("divided by the standard deviation too", STACK,
+            "z = z - z.mean(dim=0) -> z = (z - z.mean(dim=0)) / z.std(dim=0, unbiased=False)",
+            "The exercise takes one half of the normalizer away. Which operation is left?",
+            ("z = z - z.mean(dim=0) -> z = (z - z.mean(dim=0)) / z.std(dim=0)",)),
+        Mistake("uncentered values passed on", STACK, "x = z.relu() -> x = (x @ weight).relu()",
+            "Your first z is right, the second is not. What did the second layer receive?"),
+        Mistake("ReLU forgotten", STACK, "x = z.relu() -> x = z",
+            "Your first z is right, the second is not. What did the second layer receive?"),
+        Mistake("values after the ReLU kept", STACK, "layers.append(z) -> layers.append(z.relu())",
+            "Can a z be negative? Can yours?"),
+    ],
+    section=STACK,
+)  # fmt: skip
+
+EXERCISES = [_DEAD_PIXELS, _PROPAGATE_CENTERED]
+
+IN_TEXT = {
+    "01-init": Question(
+        r"Biases are zero and \( s = 1 \). After how many ReLU layers has the size fallen to "
+        "about one thousandth?",
+        answer=20,
+        tolerance=0.5,
+        feedback={
+            "right": r"The factor is \( 1/\sqrt{2} \) per layer, and \( 2^{-20/2} = 2^{-10} "
+            r"\approx 1/1000 \).",
+            "wrong": r"The factor is \( s/\sqrt{2} \approx 0.71 \) per layer. Which power of it "
+            "is about 1/1000?",
+            10: "That is how fast the mean square falls. The size is its square root, so it "
+            "takes twice as long.",
+            1000: "The factors multiply. They do not add.",
+        },
+    ),
+    "01-conditioning": Question(
+        r"You multiply both features by 10. What happens to \( \kappa \) and to the limit \( "
+        r"2/\lambda_{\max} \)?",
+        [
+            choice(r"\( \kappa \) grows by 100.", "Both eigenvalues grow alike. And their ratio?"),
+            choice(
+                r"\( \kappa \) stays, the limit falls by 10.",
+                r"\( H \) holds products of features.",
+            ),
+            choice(
+                r"\( \kappa \) stays, the limit falls by 100.",
+                r"Right: \( H \) grows by 100.",
+                True,
+            ),
+            choice("Neither changes.", r"The ratio stays, but \( H \) is made of the features."),
+        ],
+    ),
+}
+
+
+QUESTIONS = [
+    Question(
+        "An untrained network gives 256 different digits the same logits to four decimals. "
+        "There is no `nan`, and at every layer the root mean square is between 0.3 and 1. "
+        "What do you look at next?",
+        [
+            choice(
+                "Each unit's standard deviation over the examples, layer by layer.",
+                "That is the signal. The numbers are of a healthy size; the question is where "
+                "they stop differing from digit to digit.",
+                correct=True,
+            ),
+            choice(
+                "The data loader: sizes are healthy, so it must repeat one image.",
+                "The size is made of what all digits share as well. It can stay near 1 while "
+                "the differences die.",
+            ),
+            choice(
+                "The learning rate, which is too high.",
+                "No step has been taken yet. This network was born this way.",
+            ),
+            choice(
+                "The scale of all weights: double it until the logits differ.",
+                "A factor on every layer stretches the common part just as much as the "
+                "difference. Their ratio stays.",
+            ),
+        ],
+    ),
+    Question(
+        r"You standardize pixels with the training statistics and \( \epsilon = 0.01 \). One "
+        "pixel is 0 in all training images and 1 in a test image. What does it become there?",
+        answer=10.0,
+        feedback={
+            "right": r"\( (1 - 0) / \sqrt{0 + 0.01} \). A faint feature that wakes up at test "
+            "time becomes large, and epsilon alone says how large.",
+            "wrong": "Mean and variance of that pixel are 0. Put both, and the 1, into "
+            r"\( (x - \mu) / \sqrt{\sigma^2 + \epsilon} \).",
+            100: r"You divided by \( \epsilon \). It stands under the root.",
+            0: "A feature that never varied gives 0 as long as it stays at its mean. Here it "
+            "does not.",
+            1: "Dividing by 1 would leave it alone. The variance is 0, not 1.",
+        },
+    ),
+]
+
+
+# Figures of the chapter
+
+
+def descent_path(
+    hessian: object,
+    path: object,
+    ax: Axes | None = None,
+    *,
+    span: tuple[float, float] = (2.2, 1.5),
+    levels: int = 5,
+) -> Axes:
+    """The steps of an optimizer over the contour lines of ``e.T @ hessian @ e / 2``."""
+    hessian, path = to_numpy(hessian).astype(float), to_numpy(path).astype(float)
+    ax = new_axes(ax, figsize=(4.8, 3.5))
+    x, y = np.linspace(-span[0], span[0], 61), np.linspace(-span[1], span[1], 61)
+    points = np.stack(np.meshgrid(x, y), axis=-1)  # (y, x, 2)
+    loss = 0.5 * np.einsum("yxi,ij,yxj->yx", points, hessian, points)
+    radii = np.linspace(0, 1, levels + 1)[1:]
+    ax.contour(x, y, loss, levels=loss.max() * radii**2, colors=COLORS["reference"], linewidths=0.8)
+    far = np.abs(path).max(axis=1) > 20 * max(span)
+    seen = path[: far.argmax() + 1] if far.any() else path  # ends where it has left the picture
+    ax.plot(*seen.T, color=COLORS["plain"], marker=".", linewidth=1.2)
+    ax.plot(*seen[0], "s", color=COLORS["plain"])
+    ax.plot(*seen[-1], "o", color=COLORS["plain"])
+    ax.plot(0, 0, "+", color=COLORS["text"], markersize=10)
+    ax.set(xlim=(-span[0], span[0]), ylim=(-span[1], span[1]), aspect="equal")
+    ax.set(xlabel="error of weight 1", ylabel="error of weight 2")
+    return ax
+
+
+def layer_histograms(
+    activations: Sequence[object],
+    ax: Sequence[Axes] | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    span: tuple[float, float] = (-3, 3),
+    bins: int = 40,
+    color: str = COLORS["bn"],
+) -> Sequence[Axes]:
+    """One small histogram per layer, side by side on the same scale."""
+    count = len(activations)
+    if ax is None:
+        size = (max(1.5 * count, 3.0), 2.0)
+        ax = np.atleast_1d(plt.subplots(1, count, figsize=size, sharex=True)[1])
+    for i, (values, axes) in enumerate(zip(activations, ax, strict=True)):
+        plots.histogram(values, axes, bins=bins, span=span, color=color, xlabel="", show_mean=False)
+        std = to_numpy(values).astype(float).std()
+        axes.set_title(names[i] if names else f"layer {i + 1}", fontsize=9, loc="center")
+        axes.set_xlabel(f"std {std:.2g}", fontsize=9)
+        axes.set_xticks([span[0], 0, span[1]] if span[0] < 0 < span[1] else span)
+    return ax

@@ -1,0 +1,675 @@
+"""Chapter 5, The layer by hand: its questions, exercises, mistakes and figures."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor, nn
+
+from bnkit import layers
+from bnkit.book.ch02 import (
+    AXES,
+    EPSILON,
+    EQUATIONS,
+    TWO_FORMULAS,
+    UNDO,
+    WHICH_VARIANCE,
+    WRONG_GRADIENTS,
+)
+from bnkit.book.exercise import Exercise, Mistake, Patch
+from bnkit.book.observe import (
+    LAYER_INPUT,
+    Facets,
+    Probe,
+    as_seen,
+    first_wrong_step,
+    layer_probes,
+    make_layer,
+    statistics_of,
+)
+from bnkit.book.quiz import Question, choice
+from bnkit.plots import COLORS, appearance, new_axes, to_numpy
+
+__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "loss_drift", "reloaded_outputs"]
+
+CHAPTER = "05_manual_implementation"
+
+THREE_STEPS = "05_manual_implementation.ipynb#The layer in three steps"
+WHO_MOVES = "05_manual_implementation.ipynb#One step by hand: who moves what?"
+ATTRIBUTES = "05_manual_implementation.ipynb#Plain attributes: the file forgets them"
+PARAMETERS = "05_manual_implementation.ipynb#Parameters: the optimizer finds them"
+NO_END = "05_manual_implementation.ipynb#Undetached averages: the graph never ends"
+LOADS = "05_manual_implementation.ipynb#Weights load in both directions"
+IMAGES = "05_manual_implementation.ipynb#Images: choose the axes"
+EQUATION = "03_two_modes.ipynb#The equation"
+TWO_MODES = "03_two_modes.ipynb#A model that changes while you watch"
+EVAL = "03_two_modes.ipynb#What the layer computes in eval mode"
+UNBIASED = "03_two_modes.ipynb#Why store the unbiased variance?"
+PLAIN_AVERAGE = "03_two_modes.ipynb#`momentum=None`: a plain average"
+LAG = "12_train_test_mismatch.ipynb#Statistics that lag behind"
+
+
+# The layer
+
+
+class Layer(nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        mean, var = self.running_mean, self.running_var
+        if self.training:
+            mean, var = x.mean(dim=0), x.var(dim=0, unbiased=False)
+            self.update(x)
+        return self.weight * (x - mean) / torch.sqrt(var + self.eps) + self.bias
+
+    @torch.no_grad()
+    def update(self, x):
+        self.running_mean.lerp_(x.mean(dim=0), self.momentum)
+        self.running_var.lerp_(x.var(dim=0), self.momentum)
+        self.num_batches_tracked += 1
+
+
+def _locate(cls: Callable) -> str | None:
+    """The step of the training output that is wrong; None where it is right."""
+    x = torch.tensor([[1.0, 0.5, -2.0], [2.0, 0.9, 5.0], [6.0, 0.1, 1.0], [4.0, 0.2, 0.0]])
+
+    def normalize(eps: float) -> Tensor:
+        layer = cls(3, eps=eps)
+        with torch.no_grad():
+            layer.weight.fill_(1)
+            layer.bias.fill_(0)
+        return layer.train()(x.clone())
+
+    step = first_wrong_step(normalize, x)
+    return None if step == "output" else step
+
+
+_BATCH = "mean, var = x.mean(dim=0), x.var(dim=0, unbiased=False)"
+_BUFFER = 'self.register_buffer("{0}", torch.{1}(num_features)) -> self.{0} = {2}'
+_COUNTER = 'self.register_buffer("num_batches_tracked", torch.tensor(0))'
+_RETURN = "self.weight * (x - mean) / torch.sqrt(var + self.eps) + self.bias"
+_GAMMA, _BETA = "nn.Parameter(torch.ones(num_features))", "nn.Parameter(torch.zeros(num_features))"
+_MEAN, _VAR = "running_mean.lerp_(x.mean(dim=0)", "running_var.lerp_(x.var(dim=0)"
+
+
+def _kept_as(mean: str, var: str) -> tuple[str, str]:
+    """Both running statistics assigned in another way."""
+    return _BUFFER.format("running_mean", "zeros", mean), _BUFFER.format("running_var", "ones", var)
+
+
+_IN_BOTH = [  # for the layer with momentum and for the one that averages
+    Mistake("detached statistics", WRONG_GRADIENTS,
+        f"{_BATCH} -> {_BATCH.replace('x.', 'x.detach().')}",
+        "The outputs are right and the gradients are not. Which lines stand under no_grad, and "
+        "which of them should?"),
+    Mistake("unbiased variance in the forward pass", WHICH_VARIANCE, ", unbiased=False -> ",
+        "Take the batch (3, 11). Your output should be (−1, +1). By which number does your "
+        "variance divide?",
+        (", unbiased=False -> , unbiased=True",)),
+    Mistake("running statistics as plain attributes", ATTRIBUTES,
+        _kept_as("torch.zeros(num_features)", "torch.ones(num_features)"),
+        "Print the keys of your layer's state_dict. What will a saved model have forgotten?"),
+    Mistake("running statistics as parameters", PARAMETERS,
+        _kept_as(
+            "nn.Parameter(torch.zeros(num_features), requires_grad=False)",
+            "nn.Parameter(torch.ones(num_features), requires_grad=False)",
+        ),
+        "Count your layer's parameters. Which of them should an optimizer move?",
+        (
+            _kept_as(
+                "nn.Parameter(torch.zeros(num_features))", "nn.Parameter(torch.ones(num_features))"
+            ),
+        )),
+    Mistake("undetached running statistics", NO_END, "@torch.no_grad() -> ",
+        "After a training step, what is running_mean.grad_fn? What does it hold on to?"),
+    Mistake("mode follows the gradient switch", TWO_MODES,
+        "self.training -> torch.is_grad_enabled()",
+        "Call your layer in evaluation mode with and without torch.no_grad(). Which attribute "
+        "tells the mode?"),
+    Mistake("statistics updated in evaluation", EVAL, "    self.update(x) -> self.update(x)",
+        "Evaluate the same batch twice. Should the second answer differ from the first?",
+        ("    self.update(x) -> mean, var = mean.clone(), var.clone()\n        self.update(x)",)),
+    Mistake("batch statistics used in evaluation", EVAL,
+        f"mean, var = self.running_mean, self.running_var -> {_BATCH}",
+        "In evaluation mode, change one row of the batch. Do the other outputs move?"),
+    Mistake("mode ignored", TWO_MODES, "self.training -> True",
+        "Does calling eval() change anything that your layer does?"),
+    Mistake("running statistics used in training", TWO_MODES, f"{_BATCH} -> pass",
+        "In training, which mean and variance should the outputs of this batch have?"),
+    Mistake("momentum on the wrong side", EQUATION, Patch("self.momentum)", "1 - self.momentum)", True),
+        "A fresh layer sees one batch with mean 5. With momentum 0.1, where is running_mean?",
+    ),
+    Mistake("biased running variance", UNBIASED, f"{_VAR} -> {_VAR[:-1]}, unbiased=False)",
+        "Normalize with one variance, store another. Which of the two estimates the spread of "
+        "all data?"),
+    Mistake("standard deviation in running_var", UNBIASED, f"{_VAR} -> {_VAR.replace('x.var', 'x.std')}",
+        "Scale x by 10. By how much should running_var grow?"),
+    Mistake("running_var starts at 0", WHO_MOVES,
+        '"running_var", torch.ones -> "running_var", torch.zeros',
+        "What would a layer that has seen no batch do to x in evaluation mode?"),
+    Mistake("epsilon outside the root", EPSILON,
+        "torch.sqrt(var + self.eps) -> (torch.sqrt(var) + self.eps)",
+        "Is epsilon added to a variance or to a standard deviation?"),
+    Mistake("epsilon missing", EPSILON, "var + self.eps -> var",
+        "What comes out for a feature that hardly varies?"),
+    Mistake("variance as E[x²] − E[x]²", TWO_FORMULAS,
+        "x.var(dim=0, unbiased=False) -> (x * x).mean(dim=0) - x.mean(dim=0) ** 2",
+        "Add 10,000 to every input, in float32. The output should not change at all."),
+    Mistake("wrong axis", AXES,
+        f"{_BATCH} -> mean, var = x.mean(dim=1, keepdim=True), "
+        "x.var(dim=1, unbiased=False, keepdim=True)",
+        "Which numbers should share a mean: those of one example, or those of one feature?"),
+    Mistake("gamma and beta missing", UNDO,
+        (
+            f"self.weight = {_GAMMA} -> pass", f"self.bias = {_BETA} -> pass",
+            f"{_RETURN} -> (x - mean) / torch.sqrt(var + self.eps)",
+        ),
+        "Which two tensors does the optimizer move in this layer?"),
+    Mistake("gamma and beta swapped", UNDO,
+        f"{_RETURN} -> self.bias * (x - mean) / torch.sqrt(var + self.eps) + self.weight",
+        "Set weight to 2 and bias to 0. What should happen to the outputs?"),
+    Mistake("gamma and beta not parameters", WHO_MOVES,
+        (f"{_GAMMA} -> torch.ones(num_features)", f"{_BETA} -> torch.zeros(num_features)"),
+        "Print list(layer.parameters()). What will the optimizer move?"),
+    Mistake("arguments ignored", THREE_STEPS,
+        "= eps, momentum -> = 1e-5, 0.1",
+        "Make a layer with eps=0.5 and momentum=0.3. Does it differ from one without?",
+        ("= eps, momentum -> = 1e-5, momentum", "= eps, momentum -> = eps, 0.1")),
+    Mistake("another default", THREE_STEPS, "eps=1e-5 -> eps=1e-3",
+        "Print nn.BatchNorm1d(3). Which eps and which momentum does it have when none is given?",
+        ("eps=1e-5 -> eps=1e-4", "momentum=0.1 -> momentum=0.01", "momentum=0.1 -> momentum=1.0",
+         "momentum=0.1 -> momentum=0.0")),
+    Mistake("num_batches_tracked absent", LOADS,
+        (f"{_COUNTER} -> pass", "self.num_batches_tracked += 1 -> pass"),
+        "All numbers are right. Compare the keys of your state_dict with PyTorch's: one is left."),
+    Mistake("num_batches_tracked stands still", LOADS, "self.num_batches_tracked += 1 -> pass",
+        "All else is right. What should num_batches_tracked be after two batches?"),
+    Mistake("num_batches_tracked miscounted", LOADS, "torch.tensor(0) -> torch.tensor(2)",
+        "Print num_batches_tracked of a fresh layer, and again after each of three batches.",
+        ("torch.tensor(0) -> torch.tensor(1)", "tracked += 1 -> tracked -= 1",
+         "tracked += 1 -> tracked += len(x)")),
+    Mistake("running statistics stand still", WHO_MOVES, Patch("lerp_", "lerp", all=True),
+        "Print running_mean and running_var before and after a batch in training mode. Which line "
+        "of yours changes the buffer itself?",
+        ("self.update(x) -> pass", "mean.lerp_ -> mean.lerp", "var.lerp_ -> var.lerp"),
+    ),
+    Mistake("nothing to normalize with in evaluation", EVAL,
+        "mean, var = self.running_mean, self.running_var -> pass",
+        "Call eval(), then the layer. Which line gives the mean and the variance a value there?"),
+    Mistake("statistics shared by all features", AXES,
+        f"{_BATCH} -> mean, var = x.mean(), x.var(unbiased=False)",
+        "Two features may be measured in meters and in millimeters. How many means and variances "
+        "does a batch with two features need?",
+        (f"{_BATCH} -> {_BATCH.replace('dim=0', '', 1)}",
+         f"{_BATCH} -> {_BATCH.replace('dim=0, ', '')}",
+         f"{_MEAN} -> {_MEAN.replace('dim=0', '')}", f"{_VAR} -> {_VAR.replace('dim=0', '')}")),
+    Mistake("mean added, not subtracted", EQUATIONS, "(x - mean) -> (x + mean)",
+        "Compute the mean of every feature of your output in training, with bias 0."),
+    Mistake("mean not subtracted", EQUATIONS, "(x - mean) -> x",
+        "Compute the mean of every feature of your output in training, with bias 0."),
+    Mistake("multiplied by the standard deviation", EQUATIONS, "/ torch.sqrt -> * torch.sqrt",
+        "A feature with a large spread should be made smaller. Try one with spread 100."),
+    Mistake("divided by the variance", EQUATIONS, "torch.sqrt(var + self.eps) -> (var + self.eps)",
+        "If x is in meters, the variance is in square meters. In which unit is your output?"),
+    Mistake("epsilon subtracted", EPSILON, "var + self.eps -> var - self.eps",
+        "Epsilon keeps the number under the root above 0. What does yours do where var is 0?"),
+    Mistake("beta forgotten", UNDO, " + self.bias -> ",
+        "Make two layers with two different biases. Do their outputs differ?"),
+    Mistake("beta subtracted", UNDO, "+ self.bias -> - self.bias",
+        "With bias 3 the mean of your output should be 3."),
+    Mistake("gamma forgotten", UNDO, "return self.weight *  -> return ",
+        "Make two layers with two different weights. Do their outputs differ?"),
+    Mistake("gamma divided by the centered values", UNDO, "self.weight * (x -> self.weight / (x",
+        "Double weight, with bias 0: the output doubles. Now double the distance of x from its "
+        "mean and of the others too. What should happen, and what does?"),
+]  # fmt: skip
+_LAYER = Exercise(
+    name="layer",
+    chapter=CHAPTER,
+    title="The layer",
+    statement="Write a module `Layer(num_features, eps=1e-5, momentum=0.1)` for inputs of shape "
+    "(N, C) that does in both modes what `nn.BatchNorm1d` does, with the same names in its "
+    "`state_dict`.",
+    hints=(
+        "Two tensors are learned, three are only kept. Which of `nn.Parameter` and "
+        "`register_buffer` is for which?",
+        "Training normalizes with the biased variance and keeps the unbiased one.",
+        "The update belongs under `torch.no_grad()`, the batch's own mean and variance do not.",
+    ),
+    solution=Layer,
+    oracle=layers.BatchNorm1d,
+    probes=layer_probes(()),
+    mistakes=_IN_BOTH,
+    section=THREE_STEPS,
+    locate=_locate,
+    in_book=False,
+)
+
+
+# The layer that averages all batches alike
+
+
+class Averaging(nn.Module):
+    def __init__(self, num_features, eps=1e-5):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        mean, var = self.running_mean, self.running_var
+        if self.training:
+            mean, var = x.mean(dim=0), x.var(dim=0, unbiased=False)
+            self.update(x)
+        return self.weight * (x - mean) / torch.sqrt(var + self.eps) + self.bias
+
+    @torch.no_grad()
+    def update(self, x):
+        self.num_batches_tracked += 1  # a buffer, so that a file keeps the count
+        share = 1 / self.num_batches_tracked.item()
+        self.running_mean.lerp_(x.mean(dim=0), share)
+        self.running_var.lerp_(x.var(dim=0), share)
+
+
+class _Averaging(layers.BatchNorm1d):
+    def __init__(self, num_features: int) -> None:
+        super().__init__(num_features, momentum=None)
+
+
+def _averages(cls: Callable, reload: bool) -> Facets:
+    layer = make_layer(cls, LAYER_INPUT.shape[1])
+    for scale in (1.0, 2.0):
+        layer(LAYER_INPUT * scale)
+    if reload:
+        state, layer = layer.state_dict(), make_layer(cls, LAYER_INPUT.shape[1])
+        layer.load_state_dict(state)
+    output = layer(LAYER_INPUT * 3)
+    return {"output": as_seen(output)} | statistics_of(layer)
+
+
+_SHOWN = {"batches": "x, 2x and 3x", "x": LAYER_INPUT}
+_SHARE = "share = 1 / self.num_batches_tracked.item()"
+_WITH_MOMENTUM = {"momentum on the wrong side", "arguments ignored", "another default"}
+_AVERAGING_LAYER = Exercise(
+    name="averaging_layer",
+    chapter=CHAPTER,
+    title="`momentum=None`",
+    statement="Write a module `Averaging(num_features)` that does what "
+    "`nn.BatchNorm1d(num_features, momentum=None)` does for inputs of shape (N, C): every "
+    "batch counts alike, also after saving and loading.",
+    hints=(
+        "After t batches each of them should weigh 1/t. How much must the newest one weigh?",
+        "Where is the number of batches kept so that `state_dict` holds it?",
+        "The count grows before the share is taken, or the first batch weighs 1/0.",
+    ),
+    solution=Averaging,
+    oracle=_Averaging,
+    probes=[
+        Probe(_SHOWN | {"then": "3x again"}, lambda cls: _averages(cls, reload=False)),
+        Probe(_SHOWN | {"before 3x": "saved and loaded"}, lambda cls: _averages(cls, reload=True)),
+        *(probe for probe in layer_probes(()) if "eps" not in probe.inputs),
+    ],
+    mistakes=[
+        Mistake("momentum fixed", PLAIN_AVERAGE,
+            (f"{_SHARE} -> share = 0.1", f"self.{_MEAN}, share) -> self.running_mean += "
+             "share * (x.mean(dim=0) - self.running_mean)"),
+            "After two batches, how much should each of them weigh? How much does the first weigh "
+            "in your layer?"),
+        Mistake("count not saved", LOADS, f"{_COUNTER} -> self.num_batches_tracked = torch.tensor(0)",
+            "Load your layer's state_dict into a new layer and train on. Which weight gets the "
+            "next batch?",
+            (f"{_SHARE} -> self.t = getattr(self, 't', 0) + 1\n        share = 1 / self.t",)),
+        Mistake("batches counted from two", PLAIN_AVERAGE, f"{_SHARE} -> share = 1 / (self.num_batches_tracked.item() + 1)",
+            "What should be left of the starting values 0 and 1 after the first batch?"),
+        Mistake("new value weighted by t − 1 of t", PLAIN_AVERAGE, "share = 1 -> share = 1 - 1",
+            "As batches go by, should a single new one count more and more, or less and less?"),
+        Mistake("newest batch not weighted by 1/t", PLAIN_AVERAGE, "share = 1 / -> share = 2 /",
+            "Write down the weights of three batches after the third. Are they alike, and do they "
+            "add up to 1?",
+            ("share = 1 / -> share = 1 *", "share = 1 / -> share = 0 /")),
+        Mistake("share taken before the count grows", PLAIN_AVERAGE,
+            (f"        {_SHARE}\n -> ", f"self.num_batches_tracked += 1 -> {_SHARE}\n"
+             "        self.num_batches_tracked += 1"),
+            "In the first call, how many batches does your share count?"),
+        Mistake("another default", THREE_STEPS, "eps=1e-5 -> eps=1e-3",
+            "Print nn.BatchNorm1d(3). Which eps does it have when none is given?",
+            ("eps=1e-5 -> eps=1e-4",)),
+        *(mistake for mistake in _IN_BOTH if mistake.name not in _WITH_MOMENTUM),
+    ],
+    section=PLAIN_AVERAGE,
+)  # fmt: skip
+
+
+# The layer for images, from rows
+
+
+class BatchNorm2dAsRows(nn.BatchNorm1d):
+    def forward(self, x):  # (N, C, H, W)
+        last = x.movedim(1, -1)  # (N, H, W, C)
+        rows = last.reshape(-1, last.shape[-1])  # (N * H * W, C)
+        return super().forward(rows).view(last.shape).movedim(-1, 1)
+
+
+_AS_ROWS = "return super().forward(rows).view(last.shape).movedim(-1, 1)"
+
+
+def _normalizing_with(mean: str, var: str) -> Patch:
+    """Other statistics in training; the running ones stay right."""
+    lines = [
+        _AS_ROWS.replace("return", "y ="),
+        "if self.training:",
+        f"    x_hat = (x - {mean}) / torch.sqrt({var} + self.eps)",
+        "    y = self.weight.view(-1, 1, 1) * x_hat + self.bias.view(-1, 1, 1)",
+        "return y",
+    ]
+    return Patch(_AS_ROWS, "\n        ".join(lines))
+
+
+def _over(axes: str, of: str = "x", unbiased: bool = False) -> Patch:
+    return _normalizing_with(
+        f"{of}.mean({axes}, keepdim=True)",
+        f"{of}.var({axes}, unbiased={unbiased}, keepdim=True)",
+    )
+
+
+def _remembering(var: str) -> Patch:
+    """Another variance for running_var to move to."""
+    lines = [
+        "before = self.running_var.clone()",
+        _AS_ROWS.replace("return", "y ="),
+        "if self.training:",
+        f"    self.running_var = before.lerp({var}.detach(), self.momentum)",
+        "return y",
+    ]
+    return Patch(_AS_ROWS, "\n        ".join(lines))
+
+
+_BIASED = "rows.var(dim=0, unbiased=False)"
+_CALL = "super().forward(rows)"
+_FUNCTION = """F.batch_norm(
+            rows, self.running_mean, self.running_var, self.weight, self.bias, {0}, self.momentum,
+            self.eps)"""
+_LAYER_2D = Exercise(
+    name="layer_2d",
+    chapter=CHAPTER,
+    title="Every position is an example",
+    statement="Write a module `BatchNorm2dAsRows(num_features, eps=1e-5, momentum=0.1)` for inputs "
+    "of shape (N, C, H, W), on top of the unchanged `forward` of a BatchNorm1d.",
+    hints=(
+        "BatchNorm1d takes rows of C features. How many such rows does a batch of images have?",
+        "`movedim` brings the channels to the end, then `reshape` makes rows.",
+        "Undo both steps in reverse order.",
+    ),
+    solution=BatchNorm2dAsRows,
+    oracle=layers.BatchNorm2d,
+    probes=layer_probes((2, 2)),
+    mistakes=[
+        Mistake("statistics for every example", AXES, _over("(2, 3)"),
+            "Change one image of the batch. Should the outputs of the others move?",
+        ),
+        Mistake("statistics for every pixel", AXES, _over("0"),
+            "A filter does the same thing everywhere in the image. Over which axes does a channel "
+            "share its statistics?",
+        ),
+        Mistake("statistics over the channels", AXES, _over("(1, 2, 3)"),
+            "Which of the four axes of (N, C, H, W) keeps its own statistics?",
+        ),
+        Mistake("corrected with N instead of N·H·W", UNBIASED,
+            _remembering(f"({_BIASED} * len(x) / (len(x) - 1))"),
+            "How many numbers stand behind each variance, for N images of H × W pixels?"),
+        Mistake("biased running variance", UNBIASED, _remembering(_BIASED),
+            "Which variance estimates the spread of all data from a few?",
+        ),
+        Mistake("unbiased variance in the forward pass", WHICH_VARIANCE,
+            _over("(0, 2, 3)", unbiased=True),
+            "By which number does your variance divide, and by which does PyTorch's layer?"),
+        Mistake("detached statistics", WRONG_GRADIENTS, _over("(0, 2, 3)", of="x.detach()"),
+            "The outputs are right and the gradients are not. Which lines stand under no_grad?",
+        ),
+        Mistake("channels not moved to the end", IMAGES,
+            "last.reshape(-1, last.shape[-1]) -> x.reshape(-1, x.shape[1])",
+            "Print the first of your rows. Are its numbers the channels of one position?"),
+        Mistake("channels not moved back", IMAGES, ".movedim(-1, 1) -> ",
+            "Print the shape of your output, and its first row. Where are the channels?",
+            (".view(last.shape).movedim(-1, 1) -> .view(x.shape)", "(-1, 1) -> (0, 1)",
+             "(-1, 1) -> (-2, 1)", "(-1, 1) -> (-1, 0)", "(-1, 1) -> (-1, 2)")),
+        Mistake("mode ignored", TWO_MODES, f"{_CALL} -> {_FUNCTION.format('True')}",
+            "Does calling eval() change anything that your layer does?"),
+        Mistake("num_batches_tracked stands still", LOADS,
+            f"{_CALL} -> {_FUNCTION.format('self.training')}",
+            "All else is right. What should num_batches_tracked be after two batches?"),
+    ],
+    section=IMAGES,
+)  # fmt: skip
+
+
+# Statistics from weights and data
+
+
+def reestimate(model, batches):
+    for module in model.modules():
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            module.reset_running_stats()
+            module.momentum = None  # a plain average
+    model.train()
+    with torch.no_grad():
+        for x in batches:
+            model(x)
+    return model.eval()
+
+
+def _reestimate(model: nn.Module, batches: list[Tensor]) -> nn.Module:
+    model = copy.deepcopy(model).train()
+    model[0].reset_running_stats()
+    model[0].momentum = None
+    with torch.no_grad():
+        for x in batches:
+            model(x)
+    return model.eval()
+
+
+def _net() -> nn.Sequential:
+    """BatchNorm1d, then Linear, with numbers that make every part matter; in training mode."""
+    net = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 2))
+    with torch.no_grad():
+        net[0].running_mean.copy_(torch.tensor([1.0, -1.0]))
+        net[0].running_var.copy_(torch.tensor([4.0, 0.5]))
+        net[1].weight.copy_(torch.tensor([[0.5, -0.25], [-1.0, 0.75]]))
+        net[1].bias.copy_(torch.tensor([0.25, -0.5]))
+    return net.train()
+
+
+def _reestimates(count: int, used: bool = False) -> Probe:
+    x = torch.tensor([[2.0, 1.0], [0.0, 3.0], [1.0, -1.0], [4.0, 0.0], [-2.0, 5.0]])
+    batches = [x[:3], 2 * x[1:4], x[2:] - 3][:count]
+
+    def run(reestimate: Callable) -> Facets:
+        net = _net()
+        if used:
+            net[0].num_batches_tracked.fill_(3)
+            net.eval()
+        found = reestimate(net, [x.clone() for x in batches])
+        net = found if isinstance(found, nn.Module) else net
+        return {
+            "running_mean": as_seen(net[0].running_mean),
+            "running_var": as_seen(net[0].running_var),
+            "weight of the linear layer": as_seen(net[1].weight),
+        }
+
+    shown = {f"batch {i}": x for i, x in enumerate(batches, start=1)}
+    return Probe(shown | ({"model": "trained for 3 steps, in eval mode"} if used else {}), run)
+
+
+_NONE = "module.momentum = None  # a plain average"
+_LOOP = """for x in batches:
+            model(x)"""
+_BY_HAND = """model[0].running_mean.copy_(torch.stack([x.mean(0) for x in batches]).mean(0))
+        variances = [x.var(0, unbiased=False) for x in batches]
+        model[0].running_var.copy_(torch.stack(variances).mean(0))"""
+_KEEP = "module.reset_running_stats() -> pass"
+_REESTIMATE = Exercise(
+    name="reestimate",
+    chapter=CHAPTER,
+    title="Rescue the file",
+    statement="Write `reestimate(model, batches)`: give the model running statistics that are the "
+    "plain average over the batches of inputs, without labels and without changing a weight.",
+    hints=(
+        "In which mode do running statistics move? What must be forgotten first?",
+        "Which momentum makes all batches count alike?",
+        "No gradient is needed, and nothing may be trained.",
+    ),
+    solution=reestimate,
+    oracle=_reestimate,
+    probes=[_reestimates(1), _reestimates(3), _reestimates(3, used=True)],
+    mistakes=[
+        Mistake("old statistics not forgotten", LAG, (_KEEP, f"{_NONE} -> pass"),
+            "With momentum 0.1, what share of the old statistics is left after three batches?",
+            (_KEEP,),
+        ),
+        Mistake("averaged with momentum", PLAIN_AVERAGE, f"{_NONE} -> pass",
+            "A reset layer starts at 0 and 1. What is left of these after three batches?"),
+        Mistake("evaluation mode", EVAL, "model.train() -> model.eval()",
+            "In which mode do running statistics move?",
+            ((_KEEP, "model.train() -> model.eval()"),)),
+        Mistake("last batch alone", PLAIN_AVERAGE, f"{_NONE} -> module.momentum = 1.0",
+            "How much does the first of your batches weigh in the end?"),
+        Mistake("biased running variance", UNBIASED, Patch(_LOOP, _BY_HAND),
+            "Which variance estimates the spread of all data from a few?",
+        ),
+    ],
+    section=LAG,
+)  # fmt: skip
+
+EXERCISES = [_LAYER, _AVERAGING_LAYER, _LAYER_2D, _REESTIMATE]
+
+IN_TEXT = {
+    "05-place": Question(
+        "The layer counts its batches in num_batches_tracked. Where does the count belong?",
+        [
+            choice("In a plain attribute: it is only a number.", "A resumed average needs it."),
+            choice("In a buffer.", "Right: your code moves it, the file keeps it.", correct=True),
+            choice("In a parameter, so that it is saved.", "No optimizer should ever find it."),
+        ],
+    ),
+}
+
+
+QUESTIONS = [
+    Question(
+        "A network has three `nn.BatchNorm1d(64)`. How many numbers do they put into the "
+        "`state_dict` that no optimizer moves?",
+        answer=387,
+        tolerance=0.5,
+        feedback={
+            "right": r"\( 3 \cdot (64 + 64 + 1) \): running mean, running variance, and one "
+            "counter per layer.",
+            "wrong": "Per layer: two buffers with one number per feature, and one more buffer.",
+            384: "`num_batches_tracked` is a buffer too, one number per layer.",
+            771: "That is all that they save. `weight` and `bias` belong to the optimizer.",
+            0: "Buffers are in the file. A file without them would evaluate with 0 and 1.",
+            192: "One vector per layer. A mean and a variance are remembered.",
+        },
+    ),
+    Question(
+        "A hand-written layer keeps `running_mean` as "
+        "`nn.Parameter(..., requires_grad=False)`. Training, saving and loading work. What is "
+        "the first thing to go wrong?",
+        [
+            choice(
+                "The first `optimizer.step()` moves it.",
+                "It never gets a gradient, and PyTorch's optimizers skip a parameter whose "
+                "gradient is `None`, weight decay included.",
+            ),
+            choice(
+                "Loading weights from PyTorch's layer, because the keys differ.",
+                "A `state_dict` lists parameters and buffers by name alone. The keys agree.",
+            ),
+            choice(
+                "Nothing: without a gradient it is a buffer by another name.",
+                "It is in `parameters()`, and whoever loops over those counts, clips, "
+                "averages or unfreezes it.",
+            ),
+            choice(
+                "Someone unfreezes the network with `requires_grad_(True)` and trains on in "
+                "eval mode.",
+                "In eval mode the output depends on it, so now it has a gradient, and the "
+                "optimizer trains a statistic.",
+                correct=True,
+            ),
+        ],
+    ),
+]
+
+
+# Figures of the chapter
+
+
+def reloaded_outputs(
+    before: object, after: object, labels: object, ax: Axes | None = None, *, shown: int = 100
+) -> Axes:
+    """Outputs (N, classes) of a classifier before saving against those after loading."""
+    before, after, labels = (to_numpy(values) for values in (before, after, labels))
+    ax = new_axes(ax, figsize=(4.6, 3.6))
+    ends = [before[:shown].min(), before[:shown].max()]
+    ax.plot(ends, ends, "--", color=COLORS["reference"], linewidth=1)
+    ax.plot(before[:shown].ravel(), after[:shown].ravel(), ".", color=COLORS["bn"], markersize=3)
+    hits = [100 * (outputs.argmax(1) == labels).mean() for outputs in (before, after)]
+    ax.set_title(f"accuracy {hits[0]:.1f} % → {hits[1]:.1f} %")
+    ax.set(xlabel="output before saving", ylabel="output after loading")
+    return ax
+
+
+def loss_drift(
+    panels: Mapping[str, Mapping[str, object]],
+    *,
+    marks: Mapping[str, Mapping[str, Sequence[int]]] | None = None,
+    window: int = 10,
+    floor: float = 1e-8,
+) -> Sequence[Axes]:
+    """How far losses that should be equal come apart, a panel for each seed; triangles at marks.
+
+    Drawn is the largest difference of each window of steps; zeros are drawn at the floor.
+    """
+    rows, columns = -(-len(panels) // 2), min(len(panels), 2)
+    size = {"figsize": (7.2, 2.3 * rows), "squeeze": False}
+    figure, grid = plt.subplots(rows, columns, sharex=True, sharey=True, **size)
+    figure.supylabel("difference of the losses", color=COLORS["text"], fontsize=11)
+    ax = grid.ravel()
+    for axes, (title, runs) in zip(ax, panels.items(), strict=False):
+        for i, (name, gaps) in enumerate(runs.items()):
+            look = appearance(name, i)
+            _drift(axes, name, np.abs(to_numpy(gaps).astype(float)), look, window, floor)
+            steps = (marks or {}).get(title, {}).get(name, ())
+            size = max(10 - 4 * i, 4)
+            axes.plot(steps, [floor] * len(steps), "^", color=look["color"], markersize=size)
+        axes.set(title=title, yscale="log")
+        axes.label_outer()
+    for axes in ax[-2:]:
+        axes.set_xlabel("step")
+    ax[0].legend(loc="center left", bbox_to_anchor=(0, 0.58), fontsize=9)
+    return ax
+
+
+def _drift(
+    ax: Axes, name: str, gaps: np.ndarray, look: Mapping[str, str], window: int, floor: float
+) -> None:
+    """The largest difference of each window."""
+    line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 1.4}
+    largest = [gaps[i : i + window].max() for i in range(0, len(gaps), window)]
+    ends = np.minimum(np.arange(0, len(gaps), window) + window, len(gaps)) - 1
+    ax.plot(ends, np.maximum(largest, floor), label=name, **line)

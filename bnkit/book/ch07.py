@@ -1,0 +1,198 @@
+"""Chapter 7: its questions, exercises, mistakes and figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from bnkit import plots
+from bnkit.book.exercise import Exercise, Mistake
+from bnkit.book.observe import Probe, calls
+from bnkit.book.quiz import Question, choice
+from bnkit.plots import appearance, to_numpy
+
+__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "learning_panels", "quantile_drift"]
+
+CHAPTER = "07_speed_and_learning_rate"
+
+BRAKE = "07_speed_and_learning_rate.ipynb#By hand: a step that brakes itself"
+
+
+def turn(w, grad, lr):
+    new = w - lr * grad
+    cosine = (w @ new) / (w.norm() * new.norm())
+    return new.norm().item(), math.degrees(math.acos(cosine))
+
+
+def _step(w: list, grad: list, lr: float) -> Probe:
+    inputs = {"w": torch.tensor(w), "grad": torch.tensor(grad), "lr": lr}
+    return calls(inputs, ("length", "angle"))
+
+
+def _by_components(w: Tensor, grad: Tensor, lr: float) -> tuple[float, float]:
+    """The angle from the parts of the step along w and across it."""
+    step, length = -lr * grad, w.norm()
+    along = (step @ w) / length
+    across = (step - along * w / length).norm()
+    turned = math.atan2(across.item(), (length + along).item())
+    return torch.hypot(length + along, across).item(), math.degrees(turned)
+
+
+_TURN = Exercise(
+    name="turn",
+    chapter=CHAPTER,
+    title="By hand",
+    statement="Write `turn(w, grad, lr)` for two vectors: after one step of gradient descent, "
+    "return the length of the new w and the angle, in degrees, by which w has turned.",
+    hints=(
+        "Take the step first. Length and angle belong to the new vector.",
+        "The cosine of an angle is the dot product divided by both lengths.",
+    ),
+    solution=turn,
+    oracle=_by_components,
+    probes=[
+        _step([0.0, 1.0], [-1.06, 0.0], 1.0),
+        _step([3.0, 4.0], [4.0, -2.0], 0.5),
+        _step([1.0, -2.0], [0.5, 0.75], 2.0),
+    ],
+    mistakes=[
+        Mistake("radians", BRAKE, "math.degrees(math.acos(cosine)) -> math.acos(cosine)",
+            "A right angle should be 90. What do you return for one?"),
+        Mistake("uphill", BRAKE, "w - lr -> w + lr",
+            "Gradient descent goes down. In which direction from w is that?"),
+        Mistake("cosine in place of the angle", BRAKE,
+            "math.degrees(math.acos(cosine)) -> cosine.item()",
+            "What do you return when w does not turn at all? It should be 0."),
+        Mistake("learning rate forgotten", BRAKE, "lr * grad -> grad",
+            "Double the learning rate. Does anything change?"),
+        Mistake("length of the old vector", BRAKE, "return new.norm() -> return w.norm()",
+            "A step at a right angle to w makes it longer. Which vector do you measure?"),
+        Mistake("angle between w and the gradient", BRAKE,
+            "(w @ new) / (w.norm() * new.norm()) -> (w @ grad) / (w.norm() * grad.norm())",
+            "For the gradient of a scale-invariant loss yours is always 90. Which two vectors "
+            "enclose the angle by which w turns?"),
+    ],
+    section=BRAKE,
+)  # fmt: skip
+
+EXERCISES = [_TURN]
+
+IN_TEXT = {
+    "07-brake": Question(
+        r"You start from \(10\,w\), with the same rate. How many times smaller is the tangent of "
+        "the first turn?",
+        answer=100,
+        feedback={
+            "right": "A 10 times smaller gradient turns a 10 times longer vector.",
+            "wrong": r"The tangent is \(\eta \lVert \nabla L \rVert / \lVert w \rVert\). Both "
+            "change.",
+            10: "That counts the smaller gradient, or the longer vector. It is both.",
+        },
+    ),
+}
+
+
+QUESTIONS = [
+    Question(
+        "A post shows that a network with batch normalization reaches 95 % in 2 epochs and "
+        "the plain one in 9. Both ran at learning rate 0.1, which was tuned on the normalized "
+        "one. What does this show?",
+        [
+            choice(
+                "BN makes training 4.5 times as fast.",
+                "At a rate that was chosen for one side. The plain network may want another, "
+                "and another start of its weights.",
+            ),
+            choice(
+                "It is a fair result, since both had the same rate.",
+                "The same number is not the same treatment: each network has a rate that suits it.",
+            ),
+            choice(
+                "How BN fares against a plain network at a rate that nobody tuned for it.",
+                "Give each side its best rate, and good initial weights, before you count epochs.",
+                correct=True,
+            ),
+            choice(
+                "Nothing yet, until it is repeated with more seeds.",
+                "More seeds make the same comparison more precise, not more fair.",
+            ),
+        ],
+    ),
+    Question(
+        "A weight vector in front of batch normalization has length 3. Its gradient has "
+        r"length 4, and \( \eta = 1 \). How long is the vector after one step of plain "
+        "gradient descent?",
+        answer=5.0,
+        feedback={
+            "right": "The gradient is perpendicular to the weights, so the squares add: 9 + "
+            "16. A wild step makes the vector long, and the next gradients small.",
+            "wrong": "In which direction does this gradient point, seen from the weight vector?",
+            7: "That adds the lengths, as if the gradient pointed along the weights. It has "
+            "no part in that direction.",
+            1: "That subtracts the lengths. A perpendicular step cannot shorten a vector.",
+            3: "The output ignores the length of the vector. The step does not: it changes it.",
+        },
+    ),
+]
+
+
+# Figures of the chapter
+
+
+def learning_panels(
+    panels: Mapping[str, Mapping[str, object]],
+    ax: Sequence[Axes] | None = None,
+    *,
+    x: Sequence[float] | None = None,
+    xlabel: str = "step",
+    ylabel: str = "accuracy (%)",
+    ylim: tuple[float, float] = (0, 100),
+) -> Sequence[Axes]:
+    """Learning curves side by side on one scale, one panel per setting."""
+    if ax is None:
+        size = (max(1.9 * len(panels), 3.0), 2.7)
+        ax = np.atleast_1d(plt.subplots(1, len(panels), figsize=size, sharey=True)[1])
+    for axes, (title, runs) in zip(ax, panels.items(), strict=True):
+        plots.learning_curves(runs, axes, x=x, xlabel=xlabel, ylabel="")
+        axes.set(title=title, ylim=ylim)
+        axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    ax[0].set_ylabel(ylabel)
+    return ax
+
+
+def quantile_drift(
+    groups: Mapping[str, object],
+    ax: Sequence[Axes] | None = None,
+    *,
+    x: Sequence[float] | None = None,
+    labels: Sequence[str] = ("15 %", "50 %", "85 %"),
+    ylabel: str = "input of the unit",
+) -> Axes:
+    """Three quantiles of a unit's input over training, one panel per network, on one scale."""
+    if ax is None:
+        size = (max(3.7 * len(groups), 4.0), 3.0)
+        ax = np.atleast_1d(plt.subplots(1, len(groups), figsize=size, sharey=True)[1])
+    for i, (axes, (name, quantiles)) in enumerate(zip(ax, groups.items(), strict=True)):
+        _bands(axes, to_numpy(quantiles).astype(float), x, appearance(name, i)["color"], labels)
+        axes.set_title(name)
+    ax[0].set_ylabel(ylabel)
+    return ax
+
+
+def _bands(ax: Axes, bands: np.ndarray, x: object, color: str, labels: Sequence[str]) -> None:
+    x = np.arange(len(bands)) if x is None else to_numpy(x)
+    ax.fill_between(x, bands[:, 0], bands[:, 2], color=color, alpha=0.15, lw=0)
+    looks = (("--", 1.2), ("-", 2.0), (":", 1.6))
+    for band, label, (line, width) in zip(bands.T, labels, looks, strict=True):
+        ax.plot(x, band, line, color=color, linewidth=width)
+        place = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
+        ax.annotate(label, (x[-1], band[-1]), color=color, fontsize=9, **place)
+    ax.set_xlabel("step")
+    ax.margins(x=0.02)

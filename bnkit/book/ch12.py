@@ -1,0 +1,192 @@
+"""Chapter 12: its questions, exercises, mistakes and figures."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bnkit.book.ch02 import TWO_FORMULAS
+from bnkit.book.exercise import Exercise, Mistake, Patch
+from bnkit.book.observe import Probe, calls
+from bnkit.book.quiz import Question, choice
+
+__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS"]
+
+CHAPTER = "12_train_test_mismatch"
+
+SIX_NUMBERS = "12_train_test_mismatch.ipynb#Six numbers by hand"
+SECTION = "12_train_test_mismatch.ipynb#Two variances"
+
+
+def merge(counts, means, variances):
+    share = (counts / counts.sum())[:, None]  # (P, 1)
+    mean = (share * means).sum(dim=0)  # (C,)
+    return mean, (share * (variances + (means - mean) ** 2)).sum(dim=0)
+
+
+def _one_by_one(counts: Tensor, means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
+    """Chan's update: one batch after the other joins those before it."""
+    count, mean, squares = 0.0, torch.zeros_like(means[0]), torch.zeros_like(means[0])
+    for n, new_mean, var in zip(counts.tolist(), means, variances, strict=True):
+        distance, total = new_mean - mean, count + n
+        squares = squares + n * var + distance**2 * count * n / total
+        mean, count = mean + distance * n / total, total
+    return mean, squares / count
+
+
+def _statistics(*batches: list) -> Probe:
+    parts = [torch.tensor(batch) for batch in batches]
+    inputs = {
+        "counts": torch.tensor([float(len(part)) for part in parts]),
+        "means": torch.stack([part.mean(0) for part in parts]),
+        "variances": torch.stack([part.var(0, unbiased=False) for part in parts]),
+    }
+    return calls(inputs, ("mean", "variance"))
+
+
+_MERGE = Exercise(
+    name="merge",
+    chapter=CHAPTER,
+    title="Unequal batches",
+    statement="Write `merge(counts, means, variances)` for P batches, counts of shape (P,), means "
+    "and biased variances of shape (P, C): return mean and biased variance of all "
+    "examples together.",
+    hints=(
+        "How much should a batch of three weigh against a batch of one?",
+        "Two batches may have variance 0 each and still differ. What does the variance of all "
+        "examples see that neither of theirs does?",
+    ),
+    solution=merge,
+    oracle=_one_by_one,
+    probes=[
+        _statistics([[1.0], [2.0], [3.0]], [[7.0]]),
+        _statistics([[1.0, 4.0], [5.0, 2.0]], [[3.0, 9.0], [4.0, -1.0]]),
+        _statistics([[10001.0], [10003.0]], [[10002.0], [10006.0]]),
+        _statistics(
+            [[0.0, 1.0], [2.0, 2.0]], [[7.0, 1.0]], [[3.0, 0.0], [4.0, 4.0], [8.0, 2.0]]
+        ),
+    ],
+    mistakes=[
+        Mistake("plain averages", SECTION,
+            (
+                "mean = (share * means).sum(dim=0) -> mean = means.mean(dim=0)",
+                "(share * (variances + (means - mean) ** 2)).sum(dim=0) -> variances.mean(dim=0)",
+            ),
+            "Two batches: one all 0, one all 10. Each has variance 0. Has their union?"),
+        Mistake("batches weighted alike", SECTION,
+            "(counts / counts.sum())[:, None] -> 1 / len(counts)",
+            "Merge [1, 2, 3] with [7]. Does one number count as much as three?"),
+        Mistake("variance between batches missing", SECTION, " + (means - mean) ** 2 -> ",
+            "Two batches: one all 0, one all 10. Each has variance 0. Has their union?"),
+        Mistake("variance within batches missing", SECTION, "variances + (means -> (means",
+            "If all batches have the same mean, is there no variance at all?"),
+        Mistake("spread around the unweighted mean", SECTION,
+            "(means - mean) ** 2 -> (means - means.mean(dim=0)) ** 2",
+            "Your mean is right. Around which mean do you take the distances of the batch means?"),
+        Mistake("means averaged without weights", SIX_NUMBERS,
+            "mean = (share * means).sum(dim=0) -> mean = means.mean(dim=0)",
+            "Compute the mean of [1, 2, 3, 7] from the means of [1, 2, 3] and [7]."),
+        Mistake("spread of the means not weighted", SECTION,
+            "(share * (variances + (means - mean) ** 2)).sum(dim=0) -> (share * "
+            "variances).sum(dim=0) + ((means - mean) ** 2).mean(dim=0)",
+            "A batch of one far away and a batch of a thousand: how much should each distance "
+            "count?"),
+        Mistake("divided by the count minus one", SECTION,
+            Patch("2)).sum(dim=0)", "2)).sum(dim=0) * counts.sum() / (counts.sum() - 1)"),
+            "The variances that you are given are biased. Which one should come out?"),
+        Mistake("variance as E[x²] − E[x]²", TWO_FORMULAS,
+            "(share * (variances + (means - mean) ** 2)).sum(dim=0) -> (share * (variances + "
+            "means**2)).sum(dim=0) - mean**2",
+            "Add 10,000 to all means, in float32. The variance should not change at all."),
+        Mistake("squares of the means not centered", SECTION, "(means - mean) ** 2 -> means**2",
+            "Add 10 to all means. Should the variance change?"),
+        Mistake("standard deviations averaged", SECTION,
+            "(share * (variances + (means - mean) ** 2)).sum(dim=0) -> (share * "
+            "variances.sqrt()).sum(dim=0) ** 2",
+            "Which of the two adds up over examples: squared distances, or their root?"),
+    ],
+    section=SECTION,
+)  # fmt: skip
+
+EXERCISES = [_MERGE]
+
+IN_TEXT = {
+    "12-variances": Question(
+        "Two batches, [0, 2] and [10, 12]: what is the biased variance of all four numbers?",
+        [
+            choice("1", "That is the part within the batches, all that batch normalization sees."),
+            choice("25", "That is the part between the batches alone."),
+            choice("26", "1 within the batches and 25 between them.", correct=True),
+        ],
+    ),
+    "12-shift": Question(
+        "Which change can re-estimated statistics not undo?",
+        [
+            choice("Contrast doubled, x to 2x.", "The factor 2 goes with the standard deviation."),
+            choice("Gray veil, x to 0.5 x + 0.5.", "An affine map with a positive factor."),
+            choice(
+                "Half the digits inverted.",
+                "No single sign fits: the units mix both.",
+                correct=True,
+            ),
+            choice("Everything 0.2 darker, without clipping.", "A constant goes with the mean."),
+        ],
+    ),
+}
+
+
+QUESTIONS = [
+    Question(
+        "After 100 steps (made up) the training loss is 0.3 and the validation accuracy 20 %. "
+        "The layers use `momentum=0.001`. Statistics recomputed on training images give 88 %. "
+        "What helps?",
+        [
+            choice(
+                "Train longer: the network learns slowly.",
+                "The weights are good already, as the 88 % say. What is slow are the stored "
+                "statistics.",
+            ),
+            choice(
+                "A smaller momentum, so that the statistics are less noisy.",
+                "They lag. A smaller one gives them a still longer memory, of networks that "
+                "are gone.",
+            ),
+            choice(
+                "Regularize: 20 % against a loss of 0.3 is overfitting.",
+                "The same weights reach 88 % on the same validation images. Nothing was memorized.",
+            ),
+            choice(
+                "A larger momentum, or recomputed statistics before each evaluation.",
+                "Evaluation reads numbers from the first steps. Either way it gets those of "
+                "the network as it is.",
+                correct=True,
+            ),
+        ],
+    ),
+    Question(
+        "Scans come from five clinics, each with its own brightness. Every training batch "
+        "holds scans of one clinic. What do you expect?",
+        [
+            choice(
+                "Nothing special: the running statistics average over the clinics.",
+                "They average the means. A single clinic still lies off that center, and the "
+                "spread between the clinics is missing from the running variance.",
+            ),
+            choice(
+                "In training the brightness of a clinic is subtracted, in evaluation it is not.",
+                "So the network learns on scans without it and is tested on scans with it. "
+                "Mix the clinics in each batch.",
+                correct=True,
+            ),
+            choice(
+                "In both modes the layer removes the brightness of each clinic.",
+                "In evaluation one stored mean serves all. It cannot be right for five.",
+            ),
+            choice(
+                "Training fails, as with batches of one class.",
+                "There the common part was the answer itself. Here it is the brightness, and "
+                "training can do without.",
+            ),
+        ],
+    ),
+]

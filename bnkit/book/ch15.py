@@ -1,0 +1,318 @@
+"""Chapter 15: its questions, exercises, mistakes and figures."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from bnkit import functional
+from bnkit.book.exercise import Exercise, Mistake
+from bnkit.book.observe import Facets, Probe, as_seen
+from bnkit.book.quiz import Question, choice
+
+__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS"]
+
+CHAPTER = "15_inference"
+
+AT_THE_END = "15_inference.ipynb#Exercises"
+FUNCTION = "15_inference.ipynb#The equation, and the function"
+TWO_UNITS = "15_inference.ipynb#Two units by hand"
+WRONG = "15_inference.ipynb#When folding is wrong"
+
+
+def _numbered(module: nn.Module) -> nn.Module:
+    """A module whose parameters and buffers are small, different numbers."""
+    with torch.no_grad():
+        for tensor in [*module.parameters(), *module.buffers()]:
+            if tensor.dtype == torch.float32:
+                count = torch.arange(float(tensor.numel())).view_as(tensor)
+                tensor.copy_(count**2 % 7 / 2 + 0.5)
+    return module.eval()
+
+
+def _pair(kind: str, inputs: int, outputs: int, bias: bool = True) -> tuple[nn.Module, Tensor]:
+    """A layer and an input for it."""
+    if kind == "Linear":
+        layer, size = nn.Linear(inputs, outputs, bias=bias), ()
+    else:
+        layer, size = nn.Conv2d(inputs, outputs, 2, bias=bias), (2, 3)
+    shape = (2, inputs, *size)
+    x = torch.arange(float(torch.Size(shape).numel())).view(shape)
+    return _numbered(layer), x**2 % 5
+
+
+def _bn(kind: str, channels: int) -> nn.Module:
+    bn = nn.BatchNorm1d(channels) if kind == "Linear" else nn.BatchNorm2d(channels)
+    bn.eps = 0.25
+    return _numbered(bn)
+
+
+def fold_any(layer, bn):
+    a = bn.weight / torch.sqrt(bn.running_var + bn.eps)  # (C,)
+    b = torch.zeros_like(bn.bias) if layer.bias is None else layer.bias
+    folded = copy.deepcopy(layer)
+    per_row = a.view(-1, *[1] * (layer.weight.dim() - 1))  # (C, 1, ...)
+    folded.weight = nn.Parameter(per_row * layer.weight)
+    folded.bias = nn.Parameter(a * (b - bn.running_mean) + bn.bias)
+    return folded
+
+
+def _folds(kind: str, inputs: int, outputs: int, bias: bool = True) -> Probe:
+    layer, x = _pair(kind, inputs, outputs, bias)
+
+    def run(fold: Callable) -> Facets:
+        return {"output of the folded layer": as_seen(fold(layer_copy(), _bn(kind, outputs))(x))}
+
+    def layer_copy() -> nn.Module:
+        return _pair(kind, inputs, outputs, bias)[0]
+
+    shown = {"layer": str(layer), "bn": str(_bn(kind, outputs)), "x": x}
+    return Probe(shown, run, essential=bias)
+
+
+def _keeps_the_layer(fold: Callable) -> Facets:
+    layer, x = _pair("Linear", 2, 2)
+    fold(layer, _bn("Linear", 2))
+    return {"output of the given layer afterwards": as_seen(layer(x))}
+
+
+_FOLD = Exercise(
+    name="fold",
+    chapter=CHAPTER,
+    title="No bias",
+    statement="Write `fold_any(layer, bn)`: return a new Linear or Conv2d that does the work of "
+    "`layer` and of the batch normalization after it, in evaluation mode. The given "
+    "layer may have been made with `bias=False`, and is not changed.",
+    hints=(
+        "A layer without a bias adds something to its product all the same. Which number?",
+        "Set b to it in the equation for the folded bias. Does the folded layer need a bias?",
+        "A layer made with `bias=False` has `bias` None. A copy can be given a new `nn.Parameter`.",
+    ),
+    solution=fold_any,
+    oracle=functional.fold_batch_norm,
+    probes=[
+        _folds("Linear", 2, 2),
+        _folds("Linear", 3, 2),
+        _folds("Conv", 2, 3),
+        _folds("Conv", 2, 2),
+        _folds("Linear", 2, 2, bias=False),
+        Probe({"layer": "Linear(2, 2)"}, _keeps_the_layer, essential=False),
+    ],
+    mistakes=[
+        Mistake("bias of the layer forgotten", FUNCTION,
+            "a * (b - bn.running_mean) + bn.bias -> bn.bias - a * bn.running_mean",
+            "Fold by hand with x = 0. What does the layer hand to the normalization then?"),
+        Mistake("epsilon missing", FUNCTION, " + bn.eps -> ",
+            "Compare your factor a with the one by which the layer multiplies in evaluation mode: "
+            "under its root stand two terms."),
+        Mistake("epsilon outside the root", FUNCTION,
+            "torch.sqrt(bn.running_var + bn.eps) -> (torch.sqrt(bn.running_var) + bn.eps)",
+            "Is epsilon added to a variance or to a standard deviation?"),
+        Mistake("divided by the variance", FUNCTION,
+            "torch.sqrt(bn.running_var + bn.eps) -> (bn.running_var + bn.eps)",
+            "If the layer's outputs are in meters, in which unit is your factor?"),
+        Mistake("gamma forgotten", FUNCTION, "a = bn.weight / -> a = 1 /",
+            "Set gamma to 0. What should be left of the folded weights?"),
+        Mistake("beta dropped", TWO_UNITS, " + bn.bias -> ",
+            "Which of the tensors of bn does your folded bias not use?"),
+        Mistake("running mean dropped", TWO_UNITS, "(b - bn.running_mean) -> b",
+            "Which of the tensors of bn does your folded bias not use?"),
+        Mistake(
+            "bias not scaled", TWO_UNITS, "a * (b - bn.running_mean) -> b - a * bn.running_mean",
+            "The layer's bias passes through the normalization too. What happens to it there?",
+        ),
+        Mistake(
+            "mean not scaled", TWO_UNITS, "a * (b - bn.running_mean) -> a * b - bn.running_mean",
+            "In which order are the mean subtracted and the factor applied?",
+        ),
+        Mistake("weight not scaled", FUNCTION, "per_row * layer.weight -> layer.weight",
+            "Double x. By how much does the output of the pair grow, and that of your layer?"),
+        Mistake("scaled along the inputs", FUNCTION,
+            (
+                "a.view(-1, *[1] * (layer.weight.dim() - 1)) -> a.view(1, -1, *[1] * "
+                "(layer.weight.dim() - 2))",
+                "per_row * layer.weight -> layer.weight * per_row",
+            ),
+            "The weight has shape (outputs, inputs, ...). Which axis are the channels of bn?",
+            ("per_row * layer.weight -> layer.weight * a",)),
+        Mistake("layers without bias not handled", AT_THE_END,
+            "torch.zeros_like(bn.bias) if layer.bias is None else layer.bias -> layer.bias",
+            "Layers before batch normalization are often made with bias=False. What is b then?"),
+        Mistake("given layer changed", FUNCTION, "copy.deepcopy(layer) -> layer",
+            "Fold twice in a row from the same layer and bn. Do you get the same answer?"),
+    ],
+    section=FUNCTION,
+)  # fmt: skip
+
+
+def fold_before(bn, conv):
+    a = bn.weight / torch.sqrt(bn.running_var + bn.eps)  # (C_in,)
+    c = bn.bias - a * bn.running_mean  # (C_in,)
+    b = torch.zeros(len(conv.weight)) if conv.bias is None else conv.bias
+    folded = copy.deepcopy(conv)
+    folded.weight = nn.Parameter(conv.weight * a.view(1, -1, 1, 1))
+    folded.bias = nn.Parameter(b + (conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3)))
+    return folded
+
+
+def _folds_forward(channels: int, outputs: int, bias: bool = True) -> Probe:
+    layer, x = _pair("Conv", channels, outputs, bias)
+
+    def run(fold: Callable) -> Facets:
+        conv = _pair("Conv", channels, outputs, bias)[0]
+        return {"output of the folded layer": as_seen(fold(_bn("Conv", channels), conv)(x))}
+
+    shown = {"bn": str(_bn("Conv", channels)), "conv": str(layer), "x": x}
+    return Probe(shown, run, essential=bias)
+
+
+@torch.no_grad()
+def _by_response(bn: nn.Module, conv: nn.Module) -> nn.Module:
+    """The factor and the shift as answers of the normalization to 0 and 1."""
+    zeros = torch.zeros(1, conv.in_channels, *conv.kernel_size)
+    shift = bn(zeros)
+    factor = (bn(zeros + 1) - shift)[:, :, :1, :1]
+    folded = copy.deepcopy(conv)
+    folded.weight = nn.Parameter(conv.weight * factor)
+    folded.bias = nn.Parameter(conv(shift).flatten())
+    return folded
+
+
+_FOLD_FORWARD = Exercise(
+    name="fold_forward",
+    chapter=CHAPTER,
+    title="Fold forward",
+    statement="Write `fold_before(bn, conv)`: return a new Conv2d that does the work of a batch "
+    "normalization in evaluation mode and of the convolution after it, which has no "
+    "padding and may lack a bias.",
+    hints=(
+        "Write the normalization as a x + c, with one a and one c for each input channel.",
+        "The filter has shape (outputs, inputs, height, width). Which axis does a belong to?",
+        "c enters as an image of one color. What does the filter make of it?",
+    ),
+    solution=fold_before,
+    oracle=_by_response,
+    probes=[_folds_forward(2, 2), _folds_forward(2, 3), _folds_forward(2, 2, bias=False)],
+    mistakes=[
+        Mistake("scaled along the outputs", WRONG, "a.view(1, -1, 1, 1) -> a.view(-1, 1, 1, 1)",
+            "The normalization comes first. Are its channels the inputs or the outputs of the "
+            "convolution?"),
+        Mistake(
+            "shift forgotten", WRONG, " + (conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3)) -> ",
+            "What does the pair answer to x = 0, and what does your layer?",
+        ),
+        Mistake("shift not passed through the filter", WRONG,
+            "(conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3)) -> c",
+            "The shift c enters the convolution as if it were an image of one color. What comes "
+            "out?"),
+        Mistake("shift of one pixel only", WRONG,
+            "(conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3)) -> (conv.weight.mean((2, 3)) * "
+            "c).sum(1)",
+            "The filter covers several pixels, and each of them holds the shift. Sum or mean?"),
+        Mistake("epsilon missing", FUNCTION, " + bn.eps -> ",
+            "Which two terms stand under the root?"),
+        Mistake("convolutions without bias not handled", AT_THE_END,
+            "torch.zeros(len(conv.weight)) if conv.bias is None else conv.bias -> conv.bias",
+            "Convolutions next to batch normalization are often made with bias=False. What is b "
+            "then?"),
+    ],
+    section=WRONG,
+)  # fmt: skip
+
+EXERCISES = [_FOLD, _FOLD_FORWARD]
+
+IN_TEXT = {
+    "15-fold": Question(
+        r"One unit: \(w = 2, b = 1\), running mean 3, running variance 4, "
+        r"\(\gamma = 6, \beta = 1\), \(\epsilon = 0\). What is the folded bias?",
+        answer=-5,
+        tolerance=0,
+        feedback={
+            "right": r"\(a = 6 / \sqrt{4} = 3\), and \(3 \cdot (1 - 3) + 1 = -5\).",
+            "wrong": r"First \(a = \gamma / \sqrt{r_{\sigma^2}}\), then \(a (b - r_\mu) + \beta\).",
+            -7: r"Here \(b\) was not scaled. It is inside the bracket: batch normalization sees "
+            r"\(w x + b\).",
+            -6: r"\(\beta\) is missing.",
+            -2: "That divides by the variance. The root is missing.",
+            -8: "Here the old bias was dropped. A trained one must be kept, unless the layer was "
+            "made with bias=False.",
+        },
+    ),
+    "15-where": Question(
+        "A pre-activation residual block runs BN → ReLU → conv (padding 1), and adds its input at "
+        "the end. Can its batch normalization be folded?",
+        [
+            choice(
+                "Yes, into the convolution behind it.",
+                "ReLU stands between the two, so the affine map does not reach the convolution.",
+            ),
+            choice(
+                "Yes, into the convolution at the end of the block before it.",
+                "That output also travels along the skip connection, where no batch normalization "
+                "acts. Scaling it would change the skip path.",
+            ),
+            choice(
+                "No, not as it stands.",
+                "In front of it is a sum that is used twice, behind it a ReLU. It remains a "
+                "multiplication and an addition per channel, which engines fuse into a neighboring "
+                "operation.",
+                correct=True,
+            ),
+        ],
+    ),
+}
+
+
+QUESTIONS = [
+    Question(
+        "You fold a network. The outputs differ by one thousandth in float32, and by the same "
+        "thousandth in float64. What follows?",
+        [
+            choice(
+                "It is rounding: folding multiplies in another order.",
+                "Rounding shrinks when the format has more digits. This difference did not.",
+            ),
+            choice(
+                "The formula is wrong somewhere, perhaps an epsilon left out.",
+                "An error that ignores the precision is not made by it.",
+                correct=True,
+            ),
+            choice(
+                "Nothing: folding is an approximation anyway.",
+                "It is an identity. Only the last digits of the format may differ.",
+            ),
+            choice(
+                "The network was trained in float32, so no better agreement exists.",
+                "Both networks hold the same numbers, however they were found. In float64 "
+                "they agree to about 15 digits.",
+            ),
+        ],
+    ),
+    Question(
+        "A Transformer has LayerNorm followed by a linear layer. What of the LayerNorm can be "
+        "folded into that layer for inference?",
+        [
+            choice(
+                "Nothing: it must see each token.",
+                "Its mean and variance must. Its learned scale and shift are constants.",
+            ),
+            choice(
+                "All of it, as with batch normalization in eval mode.",
+                "There the statistics are constants. Here they belong to the token at hand.",
+            ),
+            choice(
+                r"Its \( \gamma \) and \( \beta \). The statistics stay.",
+                r"\( W (\gamma \hat{x} + \beta) + b \) is a linear layer on \( \hat{x} \), "
+                r"with scaled columns. Computing \( \hat{x} \) remains.",
+                correct=True,
+            ),
+            choice(
+                "All of it, once running averages of its statistics are kept.",
+                "That would be another function: each token would be scaled by the average token.",
+            ),
+        ],
+    ),
+]

@@ -1,0 +1,172 @@
+"""Chapter 16: its questions, exercises, mistakes and figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from bnkit import functional
+from bnkit.book.ch02 import TWO_FORMULAS
+from bnkit.book.exercise import Exercise, Mistake
+from bnkit.book.observe import Facets, Probe
+from bnkit.book.quiz import Question, choice
+
+__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS"]
+
+CHAPTER = "16_capstone"
+
+
+def shift_check(make):
+    torch.manual_seed(0)
+    x = 1e4 + torch.randn(64, 2)  # a mean that is large against the spread
+    expected = nn.BatchNorm1d(2)(x)
+    return (make(2)(x) - expected).abs().nan_to_num(torch.inf).max().item()
+
+
+class _PatientF(nn.Module):
+    """Takes the variance as E[x²] − E[x]²."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean(0)
+        var = (x * x).mean(0) - mean * mean
+        return self.weight * (x - mean) / torch.sqrt(var + 1e-5) + self.bias
+
+
+class _Healthy(_PatientF):
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.batch_norm(x, None, None, self.weight, self.bias, training=True)
+
+
+def _judges(answer: Callable) -> Facets:
+    """What the learner's check says of a healthy layer and of Patient F."""
+    errors = [float(answer(make)) for make in (_Healthy, _PatientF)]
+    healthy, patient = errors
+    seen = "above 0.1" if patient > 0.1 else "not above 0.1"
+    return {
+        "error of a healthy layer": "below 0.01" if healthy < 0.01 else "not below 0.01",
+        "error of Patient F": "nan" if math.isnan(patient) else seen,
+    }
+
+
+def _in_float64(make: Callable) -> float:
+    """Against the equations in float64, on numbers around 10,000."""
+    x = 1e4 + torch.linspace(-1, 1, 64)[:, None].repeat(1, 2)
+    exact = x.double() - x.double().mean(0)
+    exact = exact / (exact.square().mean(0) + 1e-5).sqrt()
+    return (make(2)(x).double() - exact).abs().nan_to_num(torch.inf).max().item()
+
+
+_SHIFT_CHECK = Exercise(
+    name="shift_check",
+    chapter=CHAPTER,
+    title="Patient F",
+    statement="Write `shift_check(make)`, where `make(num_features)` makes a batch normalization "
+    "layer in training mode: return the largest difference from PyTorch's layer on a "
+    "batch that you choose. For Patient F it must be above 0.1 or infinite, for a "
+    "healthy layer below 0.01.",
+    hints=(
+        "Patient F subtracts two numbers. When are they large and almost equal?",
+        "In float32 about seven digits are kept. What mean makes a variance of 1 invisible in a "
+        "square?",
+        "A negative variance has no root: `nan_to_num` turns its nan into infinity.",
+    ),
+    solution=shift_check,
+    oracle=_in_float64,
+    probes=[Probe({"make": "a healthy layer, then Patient F"}, _judges)],
+    mistakes=[
+        Mistake(
+            "a batch on which nothing cancels", TWO_FORMULAS, "1e4 + torch.randn -> torch.randn",
+            "On your batch the patient is right. What must be large, against what, so that E[x²] "
+            "and E[x]² are almost equal?",
+            (("nn.BatchNorm1d(2)(x) -> make(2)(x)", "nan_to_num(torch.inf) -> nan_to_num(0)"),),
+        ),
+        Mistake("nan not caught", TWO_FORMULAS, ".nan_to_num(torch.inf) -> ",
+            "The patient's variance is negative. Is nan > 0.1 true?"),
+    ],
+    section=TWO_FORMULAS,
+)  # fmt: skip
+
+EXERCISES = [_SHIFT_CHECK]
+
+IN_TEXT = {
+    "16-served": Question(
+        "97 % after training, 12 % when the saved file is served elsewhere. Which patient is it?",
+        [
+            choice(
+                "A", "Its gradients are wrong, but what it learned is saved and loaded faithfully."
+            ),
+            choice("B", "At batch 64 its two modes differ by under one percent in scale."),
+            choice("C", "The statistics were never saved. The first process had them.", True),
+            choice("D", "It leaks memory. Its buffers are saved with the right values."),
+        ],
+    ),
+    "16-alias": Question(
+        "Which of these keep the best weights safe from later training steps?",
+        [
+            choice("best = net.state_dict()", "References to tensors that the optimizer rewrites."),
+            choice("best = dict(net.state_dict())", "A new dictionary, the same tensors."),
+            choice("best = copy.deepcopy(net.state_dict())", "Running statistics too.", True),
+            choice("torch.save(net.state_dict(), path)", "Slower, and safe.", True),
+        ],
+    ),
+}
+
+
+QUESTIONS = [
+    Question(
+        "A served network (made up) has 12 % in eval mode, 90 % with batch statistics, and 91 "
+        "% after its statistics are recomputed. Which of these cannot be the cause?",
+        [
+            choice(
+                "The running statistics were plain attributes and never saved.",
+                "That fits: the server evaluates with mean 0 and variance 1, and the weights "
+                "are fine.",
+            ),
+            choice(
+                "All training batches held one class each.",
+                "Then the weights are poor, and no statistics bring back 91 %.",
+                correct=True,
+            ),
+            choice(
+                "`momentum=0.99`, and a short last batch.",
+                "That fits: the statistics are those of a few examples, and the weights are fine.",
+            ),
+            choice(
+                "Buffers of a model for other data were loaded.",
+                "That fits: wrong numbers are stored, and fresh ones cure it.",
+            ),
+        ],
+    ),
+    Question(
+        "A home-made layer updates its running statistics in eval mode as well. Which two "
+        "things that should be equal are not?",
+        [
+            choice(
+                "Its outputs and PyTorch's in training mode, on a batch of two.",
+                "In training mode it does the right thing.",
+            ),
+            choice(
+                "Its gradient and finite differences, in training mode.",
+                "The mistake is in what it remembers, not in what it differentiates.",
+            ),
+            choice(
+                "The buffers before and after a batch in eval mode.",
+                "The file of a served model would change with every request, and so would its "
+                "answers.",
+                correct=True,
+            ),
+            choice(
+                "The keys of its `state_dict` and those of PyTorch's layer.",
+                "It may have all the right buffers. It only writes into them at the wrong time.",
+            ),
+        ],
+    ),
+]

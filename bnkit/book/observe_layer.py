@@ -1,0 +1,154 @@
+"""What is looked at in a layer: outputs, gradients, and what it keeps."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from bnkit.book.observe import LOSS, Facets, Probe, as_seen
+
+__all__ = ["averaging_probes", "layer_probes"]
+
+_X = torch.tensor([[3.0, 0.0, 10001.0], [11.0, 0.002, 10003.0]])
+_OTHER = torch.tensor([[1.0, 4.0, 2.0], [2.0, -1.0, 9.0], [6.0, 0.5, 1.0], [0.0, 2.0, 2.0]])
+_UNTRACKED = "num_batches_tracked"
+
+
+def layer_probes(size: tuple[int, ...]) -> list[Probe]:
+    """Probes of a layer for inputs of shape (N, C, *size)."""
+    pair, other = _spread(_X, size), _spread(_OTHER, size)
+    seen = {"x": pair}
+    after = {"x": other, "mode": "training, then evaluation"}
+    return [
+        Probe(seen | {"mode": "training"}, lambda cls: _training(cls, pair)),
+        Probe({"x": other, "mode": "training"}, lambda cls: _gradient(cls, other)),
+        Probe(after, lambda cls: _running(cls, other)),
+        Probe(after, lambda cls: _evaluation(cls, other)),
+        Probe(after, lambda cls: _kept(cls, other)),
+        Probe(after, lambda cls: _modes(cls, other)),
+        Probe({"eps": 0.5, "momentum": 0.3}, lambda cls: _arguments(cls, other), essential=False),
+        Probe({"x": other}, lambda cls: _count(cls, other), essential=False),
+    ]
+
+
+def averaging_probes() -> list[Probe]:
+    """Probes of a layer that averages all its batches alike."""
+    shown = {"batches": "x, 2x and 3x", "x": _OTHER}
+    return [
+        Probe(shown | {"then": "3x again"}, lambda cls: _averages(cls, reload=False)),
+        Probe(shown | {"before 3x": "saved and loaded"}, lambda cls: _averages(cls, reload=True)),
+    ]
+
+
+def _spread(rows: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Images whose pixels differ a little, from rows of features; vectors stay as they are."""
+    if not size:
+        return rows
+    pixels = 1 + torch.arange(torch.Size(size).numel()).view(size) % 3
+    return rows.view(*rows.shape, *[1] * len(size)) * pixels
+
+
+def _make(cls: Callable, count: int, **options: float) -> nn.Module:
+    """A layer of `count` features with parameters that tell gamma, beta and the features apart."""
+    try:
+        layer = cls(count, **options)
+    except TypeError:
+        layer = cls(count)
+    values = {"weight": torch.arange(count) + 1.0, "bias": 0.5 - torch.arange(count)}
+    with torch.no_grad():
+        for name, value in values.items():
+            if isinstance(getattr(layer, name, None), Tensor):
+                getattr(layer, name).copy_(value)
+    return layer.train()
+
+
+def _statistics(layer: nn.Module) -> Facets:
+    found = {name: getattr(layer, name, None) for name in ("running_mean", "running_var")}
+    return {name: as_seen(value) for name, value in found.items()}
+
+
+def _training(cls: Callable, x: Tensor) -> Facets:
+    layer = _make(cls, x.shape[1])
+    parameters = sorted(name for name, _ in layer.named_parameters())
+    return {"output": as_seen(layer(x.clone())), "parameters": ", ".join(parameters) or "none"}
+
+
+def _gradient(cls: Callable, x: Tensor) -> Facets:
+    layer, leaf = _make(cls, x.shape[1]), x.clone().requires_grad_()
+    y = layer(leaf * 1)
+    factors = 2.0 ** (torch.arange(y.numel()) % 7).view_as(y)
+    (y * factors.to(y)).sum().backward()
+    facets = {"output": as_seen(y), f"gradient of x, {LOSS}": as_seen(leaf.grad)}
+    for name in ("weight", "bias"):
+        parameter = getattr(layer, name, None)
+        facets[f"gradient of {name}, {LOSS}"] = as_seen(getattr(parameter, "grad", None))
+    return facets
+
+
+def _trained(cls: Callable, x: Tensor) -> nn.Module:
+    layer = _make(cls, x.shape[1])
+    for scale in (1.0, 2.0):
+        layer((x * scale).requires_grad_()).sum().backward()
+    return layer
+
+
+def _running(cls: Callable, x: Tensor) -> Facets:
+    layer = _make(cls, x.shape[1])
+    before = {f"{name} at first": value for name, value in _statistics(layer).items()}
+    layer(x.clone().requires_grad_()).sum().backward()
+    return before | _statistics(layer)
+
+
+def _evaluation(cls: Callable, x: Tensor) -> Facets:
+    layer = _trained(cls, x).eval()
+    output = as_seen(layer(x - 1))
+    after = {f"{name} after evaluation": value for name, value in _statistics(layer).items()}
+    return {"output in evaluation": output} | after
+
+
+def _kept(cls: Callable, x: Tensor) -> Facets:
+    layer, fresh = _trained(cls, x), _make(cls, x.shape[1])
+    keys = sorted(key for key in layer.state_dict() if key != _UNTRACKED)
+    facets = {"state_dict": ", ".join(keys)}
+    try:
+        copy.deepcopy(layer)
+        facets["deepcopy"] = "works"
+    except RuntimeError:
+        facets["deepcopy"] = "refused: a buffer is part of a graph"
+    fresh.load_state_dict(layer.state_dict())
+    with torch.no_grad():
+        return facets | {"output after loading": as_seen(fresh.eval()(x - 1))}
+
+
+def _modes(cls: Callable, x: Tensor) -> Facets:
+    layer = _trained(cls, x)
+    with torch.no_grad():
+        facets = {"output in training, without gradients": as_seen(layer(x + 1))}
+    facets["output in evaluation, with gradients"] = as_seen(layer.eval()(x - 1))
+    with torch.no_grad():
+        facets["output in evaluation, without gradients"] = as_seen(layer(x - 1))
+    return facets
+
+
+def _arguments(cls: Callable, x: Tensor) -> Facets:
+    layer = _make(cls, x.shape[1], eps=0.5, momentum=0.3)
+    return {"output": as_seen(layer(x.clone()))} | _statistics(layer)
+
+
+def _count(cls: Callable, x: Tensor) -> Facets:
+    state = _trained(cls, x).state_dict()
+    return {_UNTRACKED: as_seen(state.get(_UNTRACKED))}
+
+
+def _averages(cls: Callable, reload: bool) -> Facets:
+    layer = _make(cls, _OTHER.shape[1])
+    for scale in (1.0, 2.0):
+        layer(_OTHER * scale)
+    if reload:
+        state, layer = layer.state_dict(), _make(cls, _OTHER.shape[1])
+        layer.load_state_dict(state)
+    output = layer(_OTHER * 3)
+    return {"output": as_seen(output)} | _statistics(layer)
