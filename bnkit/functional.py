@@ -88,6 +88,8 @@ def batch_norm(
     Source: Ioffe and Szegedy (2015), algorithms 1 and 2, https://arxiv.org/abs/1502.03167;
     ``torch.nn.functional.batch_norm``, whose signature this is.
     """
+    if input.dim() == 1 and len(input) == 0:
+        return input.clone()  # without an axis of channels, yet nothing to refuse; as PyTorch does
     check_batch_norm(input, running_mean, running_var, weight, bias, training, eps)
     return normalize(input, running_mean, running_var, weight, bias, training, momentum, eps)
 

@@ -71,7 +71,7 @@ def check_batch_norm(
         raise NotImplementedError(f"expected a floating point input, got {input.dtype} {shape}")
     if len(shape) < 2:
         raise RuntimeError(f"expected input of shape (N, C, *), got {shape}")
-    if training and alone and input.numel() == shape[1]:
+    if training and alone and 0 < input.numel() == shape[1]:
         raise ValueError(f"expected more than 1 value per channel in training, got {shape}")
     if eps < 0 or (training and eps == 0):
         raise ValueError(f"expected eps > 0 in training, >= 0 otherwise, got eps={eps}")

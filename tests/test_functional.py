@@ -172,6 +172,18 @@ def test_an_empty_batch_changes_nothing_and_has_zero_gradients(shape):
     assert_close((mean, var), before, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(0,), (0, 0), (2, 0), (2, 0, 3)])
+def test_an_input_without_channels_comes_back_empty(shape, training):
+    x = torch.empty(shape, dtype=torch.float64, requires_grad=True)
+    state = torch.zeros(0).double(), torch.ones(0).double()
+    assert_parity(
+        lambda x: F.batch_norm(x, *state, training=training),
+        lambda x: T.batch_norm(x, *state, training=training),
+        x,
+    )
+
+
 @pytest.mark.parametrize("low", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("dtype", DTYPES[1:])
 def test_autocast_keeps_the_dtype_of_the_input(low, dtype):

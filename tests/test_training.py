@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from bnkit.data import bundled_mnist, mnist_loaders
 from bnkit.data.loader import BatchLoader
@@ -258,6 +258,24 @@ def test_fit_takes_a_dataloader():
     x, y = (torch.cat(parts) for parts in zip(*batches(), strict=True))
     history = fit(net(), DataLoader(TensorDataset(x, y), batch_size=10, shuffle=True), epochs=2)
     assert len(history.train_loss) == 2 and history.val_loss == []
+
+
+class Stream(IterableDataset):
+    """Samples whose number nobody knows; the DataLoader's `len` raises."""
+
+    def __iter__(self):
+        for x, y in batches():
+            yield from zip(x, y, strict=True)
+
+
+def test_fit_takes_a_loader_whose_length_is_not_known():
+    loader = DataLoader(Stream(), batch_size=10)
+    with pytest.raises(TypeError):
+        len(loader)
+    history = fit(net(), loader, loader, epochs=2)
+    assert len(history.val_loss) == 2 and fit(net(), loader).train_loss[0] > 0
+    generated = fit(net(), (batch for batch in batches()), epochs=1)
+    assert len(generated.train_loss) == 1
 
 
 def test_fit_trains_in_training_mode_from_any_mode():

@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from bnkit.training.place import Batch, LossFunction, Processes, device_of
+from bnkit.training.place import Batch, LossFunction, Processes, device_of, length_of
 
 __all__ = ["Replicas", "torchrun_processes"]
 
@@ -63,9 +63,9 @@ class Replicas(Processes):
         After its own batches a process gets empty ones: whoever stopped early would leave the
         others waiting. A loader without a batch, or without a length, is a ValueError on all.
         """
-        length = len(loader) if hasattr(loader, "__len__") else -1
+        length = length_of(loader)
         lengths = self.gather(length)
-        if min(lengths) < 1:
+        if None in lengths or min(lengths) < 1:
             raise ValueError(f"expected loaders with at least one batch each, got {lengths}")
         for batch in loader:
             yield batch

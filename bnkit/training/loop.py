@@ -16,7 +16,15 @@ from bnkit.training.checkpoint import TrainingState
 from bnkit.training.early_stopping import EarlyStopping
 from bnkit.training.evaluation import Loader, evaluate, means_over_samples
 from bnkit.training.history import History
-from bnkit.training.place import LossFunction, Processes, device_of, modes_of, move, set_modes
+from bnkit.training.place import (
+    LossFunction,
+    Processes,
+    device_of,
+    length_of,
+    modes_of,
+    move,
+    set_modes,
+)
 
 __all__ = ["fit"]
 
@@ -156,7 +164,7 @@ def _check(
     if epochs < 0:
         raise ValueError(f"expected epochs of at least 0, got {epochs}")
     for name, loader in (("train_loader", train_loader), ("val_loader", val_loader)):
-        if hasattr(loader, "__len__") and len(loader) == 0:
+        if length_of(loader) == 0:
             raise ValueError(f"expected a {name} with at least one batch, got an empty one")
     if stop is not None and val_loader is None:
         raise ValueError("early_stopping needs a val_loader, got None")

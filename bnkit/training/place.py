@@ -15,6 +15,7 @@ __all__ = [
     "Modes",
     "Processes",
     "device_of",
+    "length_of",
     "modes_of",
     "move",
     "set_modes",
@@ -37,6 +38,14 @@ def move(model: nn.Module, device: str | torch.device = "auto") -> None:
         device = "cuda" if torch.cuda.is_available() else home
     if torch.device(device) != home:
         model.to(device)
+
+
+def length_of(loader: Iterable[Batch]) -> int | None:
+    """Number of batches; None where a loader cannot tell, as over an ``IterableDataset``."""
+    try:
+        return len(loader)
+    except (TypeError, NotImplementedError, AttributeError):
+        return None
 
 
 def modes_of(model: nn.Module) -> Modes:
