@@ -22,16 +22,8 @@ from bnkit.book.ch02 import (
     WRONG_GRADIENTS,
 )
 from bnkit.book.exercise import Exercise, Mistake, Patch
-from bnkit.book.observe import (
-    LAYER_INPUT,
-    Facets,
-    Probe,
-    as_seen,
-    first_wrong_step,
-    layer_probes,
-    make_layer,
-    statistics_of,
-)
+from bnkit.book.observe import Facets, Probe, as_seen, first_wrong_step
+from bnkit.book.observe_layer import averaging_probes, layer_probes
 from bnkit.book.quiz import Question, choice
 from bnkit.plots import COLORS, appearance, new_axes, to_numpy
 
@@ -122,16 +114,9 @@ _IN_BOTH = [  # for the layer with momentum and for the one that averages
         _kept_as("torch.zeros(num_features)", "torch.ones(num_features)"),
         "Print the keys of your layer's state_dict. What will a saved model have forgotten?"),
     Mistake("running statistics as parameters", PARAMETERS,
-        _kept_as(
-            "nn.Parameter(torch.zeros(num_features), requires_grad=False)",
-            "nn.Parameter(torch.ones(num_features), requires_grad=False)",
-        ),
+        _kept_as(_BETA[:-1] + ", requires_grad=False)", _GAMMA[:-1] + ", requires_grad=False)"),
         "Count your layer's parameters. Which of them should an optimizer move?",
-        (
-            _kept_as(
-                "nn.Parameter(torch.zeros(num_features))", "nn.Parameter(torch.ones(num_features))"
-            ),
-        )),
+        (_kept_as(_BETA, _GAMMA),)),
     Mistake("undetached running statistics", NO_END, "@torch.no_grad() -> ",
         "After a training step, what is running_mean.grad_fn? What does it hold on to?"),
     Mistake("mode follows the gradient switch", TWO_MODES,
@@ -148,13 +133,14 @@ _IN_BOTH = [  # for the layer with momentum and for the one that averages
         "Does calling eval() change anything that your layer does?"),
     Mistake("running statistics used in training", TWO_MODES, f"{_BATCH} -> pass",
         "In training, which mean and variance should the outputs of this batch have?"),
-    Mistake("momentum on the wrong side", EQUATION, Patch("self.momentum)", "1 - self.momentum)", True),
-        "A fresh layer sees one batch with mean 5. With momentum 0.1, where is running_mean?",
-    ),
+    Mistake("momentum on the wrong side", EQUATION,
+        Patch("self.momentum)", "1 - self.momentum)", True),
+        "A fresh layer sees one batch with mean 5. With momentum 0.1, where is running_mean?"),
     Mistake("biased running variance", UNBIASED, f"{_VAR} -> {_VAR[:-1]}, unbiased=False)",
         "Normalize with one variance, store another. Which of the two estimates the spread of "
         "all data?"),
-    Mistake("standard deviation in running_var", UNBIASED, f"{_VAR} -> {_VAR.replace('x.var', 'x.std')}",
+    Mistake("standard deviation in running_var", UNBIASED,
+        f"{_VAR} -> {_VAR.replace('x.var', 'x.std')}",
         "Scale x by 10. By how much should running_var grow?"),
     Mistake("running_var starts at 0", WHO_MOVES,
         '"running_var", torch.ones -> "running_var", torch.zeros',
@@ -203,8 +189,7 @@ _IN_BOTH = [  # for the layer with momentum and for the one that averages
     Mistake("running statistics stand still", WHO_MOVES, Patch("lerp_", "lerp", all=True),
         "Print running_mean and running_var before and after a batch in training mode. Which line "
         "of yours changes the buffer itself?",
-        ("self.update(x) -> pass", "mean.lerp_ -> mean.lerp", "var.lerp_ -> var.lerp"),
-    ),
+        ("self.update(x) -> pass", "mean.lerp_ -> mean.lerp", "var.lerp_ -> var.lerp")),
     Mistake("nothing to normalize with in evaluation", EVAL,
         "mean, var = self.running_mean, self.running_var -> pass",
         "Call eval(), then the layer. Which line gives the mean and the variance a value there?"),
@@ -291,18 +276,6 @@ class _Averaging(layers.BatchNorm1d):
         super().__init__(num_features, momentum=None)
 
 
-def _averages(cls: Callable, reload: bool) -> Facets:
-    layer = make_layer(cls, LAYER_INPUT.shape[1])
-    for scale in (1.0, 2.0):
-        layer(LAYER_INPUT * scale)
-    if reload:
-        state, layer = layer.state_dict(), make_layer(cls, LAYER_INPUT.shape[1])
-        layer.load_state_dict(state)
-    output = layer(LAYER_INPUT * 3)
-    return {"output": as_seen(output)} | statistics_of(layer)
-
-
-_SHOWN = {"batches": "x, 2x and 3x", "x": LAYER_INPUT}
 _SHARE = "share = 1 / self.num_batches_tracked.item()"
 _WITH_MOMENTUM = {"momentum on the wrong side", "arguments ignored", "another default"}
 _AVERAGING_LAYER = Exercise(
@@ -320,8 +293,7 @@ _AVERAGING_LAYER = Exercise(
     solution=Averaging,
     oracle=_Averaging,
     probes=[
-        Probe(_SHOWN | {"then": "3x again"}, lambda cls: _averages(cls, reload=False)),
-        Probe(_SHOWN | {"before 3x": "saved and loaded"}, lambda cls: _averages(cls, reload=True)),
+        *averaging_probes(),
         *(probe for probe in layer_probes(()) if "eps" not in probe.inputs),
     ],
     mistakes=[
@@ -330,11 +302,13 @@ _AVERAGING_LAYER = Exercise(
              "share * (x.mean(dim=0) - self.running_mean)"),
             "After two batches, how much should each of them weigh? How much does the first weigh "
             "in your layer?"),
-        Mistake("count not saved", LOADS, f"{_COUNTER} -> self.num_batches_tracked = torch.tensor(0)",
+        Mistake("count not saved", LOADS,
+            f"{_COUNTER} -> self.num_batches_tracked = torch.tensor(0)",
             "Load your layer's state_dict into a new layer and train on. Which weight gets the "
             "next batch?",
             (f"{_SHARE} -> self.t = getattr(self, 't', 0) + 1\n        share = 1 / self.t",)),
-        Mistake("batches counted from two", PLAIN_AVERAGE, f"{_SHARE} -> share = 1 / (self.num_batches_tracked.item() + 1)",
+        Mistake("batches counted from two", PLAIN_AVERAGE,
+            f"{_SHARE} -> share = 1 / (self.num_batches_tracked.item() + 1)",
             "What should be left of the starting values 0 and 1 after the first batch?"),
         Mistake("new value weighted by t − 1 of t", PLAIN_AVERAGE, "share = 1 -> share = 1 - 1",
             "As batches go by, should a single new one count more and more, or less and less?"),
@@ -420,27 +394,22 @@ _LAYER_2D = Exercise(
     probes=layer_probes((2, 2)),
     mistakes=[
         Mistake("statistics for every example", AXES, _over("(2, 3)"),
-            "Change one image of the batch. Should the outputs of the others move?",
-        ),
+            "Change one image of the batch. Should the outputs of the others move?"),
         Mistake("statistics for every pixel", AXES, _over("0"),
             "A filter does the same thing everywhere in the image. Over which axes does a channel "
-            "share its statistics?",
-        ),
+            "share its statistics?"),
         Mistake("statistics over the channels", AXES, _over("(1, 2, 3)"),
-            "Which of the four axes of (N, C, H, W) keeps its own statistics?",
-        ),
+            "Which of the four axes of (N, C, H, W) keeps its own statistics?"),
         Mistake("corrected with N instead of N·H·W", UNBIASED,
             _remembering(f"({_BIASED} * len(x) / (len(x) - 1))"),
             "How many numbers stand behind each variance, for N images of H × W pixels?"),
         Mistake("biased running variance", UNBIASED, _remembering(_BIASED),
-            "Which variance estimates the spread of all data from a few?",
-        ),
+            "Which variance estimates the spread of all data from a few?"),
         Mistake("unbiased variance in the forward pass", WHICH_VARIANCE,
             _over("(0, 2, 3)", unbiased=True),
             "By which number does your variance divide, and by which does PyTorch's layer?"),
         Mistake("detached statistics", WRONG_GRADIENTS, _over("(0, 2, 3)", of="x.detach()"),
-            "The outputs are right and the gradients are not. Which lines stand under no_grad?",
-        ),
+            "The outputs are right and the gradients are not. Which lines stand under no_grad?"),
         Mistake("channels not moved to the end", IMAGES,
             "last.reshape(-1, last.shape[-1]) -> x.reshape(-1, x.shape[1])",
             "Print the first of your rows. Are its numbers the channels of one position?"),
@@ -483,7 +452,10 @@ def _reestimate(model: nn.Module, batches: list[Tensor]) -> nn.Module:
     return model.eval()
 
 
-def _net() -> nn.Sequential:
+EXAMPLES = torch.tensor([[2.0, 1.0], [0.0, 3.0], [1.0, -1.0], [4.0, 0.0], [-2.0, 5.0]])
+
+
+def small_net() -> nn.Sequential:
     """BatchNorm1d, then Linear, with numbers that make every part matter; in training mode."""
     net = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 2))
     with torch.no_grad():
@@ -495,11 +467,10 @@ def _net() -> nn.Sequential:
 
 
 def _reestimates(count: int, used: bool = False) -> Probe:
-    x = torch.tensor([[2.0, 1.0], [0.0, 3.0], [1.0, -1.0], [4.0, 0.0], [-2.0, 5.0]])
-    batches = [x[:3], 2 * x[1:4], x[2:] - 3][:count]
+    batches = [EXAMPLES[:3], 2 * EXAMPLES[1:4], EXAMPLES[2:] - 3][:count]
 
     def run(reestimate: Callable) -> Facets:
-        net = _net()
+        net = small_net()
         if used:
             net[0].num_batches_tracked.fill_(3)
             net.eval()
@@ -539,8 +510,7 @@ _REESTIMATE = Exercise(
     mistakes=[
         Mistake("old statistics not forgotten", LAG, (_KEEP, f"{_NONE} -> pass"),
             "With momentum 0.1, what share of the old statistics is left after three batches?",
-            (_KEEP,),
-        ),
+            (_KEEP,)),
         Mistake("averaged with momentum", PLAIN_AVERAGE, f"{_NONE} -> pass",
             "A reset layer starts at 0 and 1. What is left of these after three batches?"),
         Mistake("evaluation mode", EVAL, "model.train() -> model.eval()",
@@ -549,8 +519,7 @@ _REESTIMATE = Exercise(
         Mistake("last batch alone", PLAIN_AVERAGE, f"{_NONE} -> module.momentum = 1.0",
             "How much does the first of your batches weigh in the end?"),
         Mistake("biased running variance", UNBIASED, Patch(_LOOP, _BY_HAND),
-            "Which variance estimates the spread of all data from a few?",
-        ),
+            "Which variance estimates the spread of all data from a few?"),
     ],
     section=LAG,
 )  # fmt: skip
