@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import os
+import sys
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["load_tensors", "save_tensors", "write_whole"]
+__all__ = ["load_tensors", "readable", "save_tensors", "write_whole"]
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.Tensor, torch.nn.Parameter)
 
 
 def write_whole(path: str | os.PathLike, content: bytes) -> None:
@@ -42,6 +47,40 @@ def save_tensors(state: Any, path: str | os.PathLike) -> None:
     buffer = io.BytesIO()  # PyTorch's own writer reports a full disk as a RuntimeError of C++
     torch.save(state, buffer)
     write_whole(path, buffer.getvalue())
+
+
+def readable(value: Any, name: str) -> Any:
+    """Give a state as `load_tensors` can read it back, numbers of NumPy as Python's.
+
+    What is neither a tensor nor a plain value, and no dictionary, list or tuple of such, is a
+    ValueError with its name, such as ``settings.lr``.
+    """
+    if type(value) in _PLAIN:
+        return value
+    if "numpy" in sys.modules and isinstance(value, sys.modules["numpy"].generic):
+        return readable(value.item(), name)
+    if type(value) in (dict, OrderedDict):
+        parts = copy.copy(value)  # with a model's metadata
+        parts.clear()
+        parts.update({readable(k, name): readable(v, f"{name}.{k}") for k, v in value.items()})
+        return parts
+    if type(value) in (list, tuple):
+        return type(value)(readable(part, f"{name}.{i}") for i, part in enumerate(value))
+    if not _reads_back(value):
+        kind = type(value).__qualname__
+        raise ValueError(f"expected tensors and plain values in a file, got {name} of {kind}")
+    return value
+
+
+def _reads_back(value: Any) -> bool:
+    buffer = io.BytesIO()
+    try:
+        torch.save(value, buffer)
+        buffer.seek(0)
+        torch.load(buffer, weights_only=True)
+    except Exception:  # pickle's and torch's of many kinds
+        return False
+    return True
 
 
 def load_tensors(path: str | os.PathLike) -> Any:

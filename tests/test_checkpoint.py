@@ -2,6 +2,7 @@ import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -246,3 +247,47 @@ def test_the_keys_of_the_reference_networks_weights_stay_as_they_are():
     for norm in ("torch", "bnkit"):
         keys = [*linear[:2], *(f"bn1.{name}" for name in batch_norm), *linear[2:]]
         assert list(BatchNormNet(norm=norm).state_dict()) == keys
+
+
+def numpy_rate(parameters):
+    return torch.optim.SGD(parameters, lr=np.logspace(-3, -1, 3)[1], momentum=np.float32(0.5))
+
+
+@pytest.mark.parametrize("optimizer", [None, numpy_rate])
+def test_numbers_of_numpy_are_written_as_pythons(tmp_path, optimizer):
+    path, options = tmp_path / "run.pt", {"lr": np.logspace(-3, -1, 3)[1]}
+    options["settings"] = {"lr": options["lr"], "sizes": (np.int64(3), [np.bool_(True)])}
+    history, weights = train(bnkits, optimizer, **options)
+    with pytest.raises(KilledError):
+        train(bnkits, optimizer, dies_in=3, checkpoint=path, **options)
+    again, resumed = train(bnkits, optimizer, seed=99, resume=path, **options)
+    assert again == history and same(resumed, weights)
+
+
+class Stateful(torch.optim.SGD):
+    """An optimizer whose state nobody could read back."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters, lr=0.1)
+        self.param_groups[0]["schedule"] = Stateful
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"settings": {"path": Path("run.pt")}}, "settings.path of PosixPath"),
+        ({"settings": {"a": {"b": [1, len]}}}, "settings.a.b.1 of builtin_function_or_method"),
+        ({"settings": {"rates": np.ones(2)}}, "settings.rates of ndarray"),
+        ({"optimizer": Stateful}, "optimizer.param_groups.0.schedule of type"),
+    ],
+)
+def test_what_cannot_be_read_back_is_refused_by_name_before_the_first_epoch(
+    tmp_path, options, name
+):
+    path, epochs = tmp_path / "run.pt", []
+    path.write_text("the checkpoint of before")
+    with pytest.raises(CheckpointError, match=name):
+        train(bnkits, checkpoint=path, on_epoch=epochs.append, **options)
+    assert epochs == [] and path.read_text() == "the checkpoint of before"
+    if "settings" in options:
+        assert train(bnkits, epochs=1, **options)[0].train_loss

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bnkit.storage import load_tensors, save_tensors
+from bnkit.storage import load_tensors, readable, save_tensors
 from bnkit.training.early_stopping import EarlyStopping
 from bnkit.training.history import History
 from bnkit.training.place import Processes
@@ -120,8 +120,8 @@ class TrainingState:
         set_random_state(state["random"][self.processes.rank])
 
     def collect(self) -> dict[str, Any]:
-        """Gather the state as tensors and plain values, to be read with ``weights_only=True``."""
-        return {
+        """Gather the state as tensors and plain values; what cannot be read back is refused."""
+        state = {
             "format": FORMAT,
             "settings": dict(self.settings),
             "model": self.model.state_dict(),
@@ -131,6 +131,10 @@ class TrainingState:
             "generators": [generator.get_state() for generator in generators(self.loaders)],
             "random": self.processes.gather(random_state()),
         }
+        try:
+            return {name: readable(part, name) for name, part in state.items()}
+        except ValueError as error:
+            raise CheckpointError(str(error)) from error
 
     def _check(self, state: dict[str, Any], path: str | os.PathLike) -> None:
         lacking = [name for name, kind in PARTS.items() if not isinstance(state.get(name), kind)]
@@ -141,7 +145,7 @@ class TrainingState:
             raise CheckpointError(
                 f"the checkpoint was written by {wrote} process{'es' * (wrote != 1)}, got {train}"
             )
-        had, have = state["settings"], dict(self.settings)
+        had, have = state["settings"], readable(dict(self.settings), "settings")
         for name in [*had, *(name for name in have if name not in had)]:
             if had.get(name) != have.get(name):
                 raise CheckpointError(
