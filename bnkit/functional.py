@@ -184,8 +184,9 @@ def normalize(
 
 
 def _transformed() -> bool:
-    """Whether more than the backward pass is wanted: a transform of torch.func, forward mode."""
-    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+    """Whether more than a backward pass is wanted: by torch.func, forward mode or a trace."""
+    transformed = torch._C._are_functorch_transforms_active()
+    return transformed or forward_ad._current_level >= 0 or torch.jit.is_tracing()
 
 
 def _plain(

@@ -5,11 +5,24 @@ is the bookkeeping, which chapter 5 builds by hand: arguments, attributes, `stat
 versions, `reset_parameters`, `repr`. So weights load both ways, ``isinstance(layer,
 torch.nn.BatchNorm2d)`` is True, and all that PyTorch does to its own layers (averaging weights,
 freezing, folding, converting) it does to these.
+
+Limits, each with its reason:
+
+- ``torch.jit.script`` compiles no autograd function of Python: what is scripted has PyTorch's
+  arithmetic on the same state. Synchronized layers it refuses, as it does PyTorch's.
+- Inside of ``torch.func``'s transforms no running statistics can move, PyTorch's neither:
+  ``torch.func.replace_all_batch_norm_modules_`` stops them.
+- ``torch.ao.quantization.fuse_modules`` and ``torch.fx.experimental.optimization.fuse`` look for
+  PyTorch's very classes and find none here; `bnkit.functional.fold_batch_norm` folds both.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from bnkit.functional import Reduce, normalize
 from bnkit.shapes import check_batch_norm
@@ -24,11 +37,38 @@ __all__ = [
 ]
 
 
-class OwnForward:
+def leaf(forward: Callable[[nn.Module, Tensor], Tensor]) -> Callable[[nn.Module, Tensor], Tensor]:
+    """Let torch.fx take the layer as one step, as it takes PyTorch's, and not look inside."""
+
+    @wraps(forward)
+    def forward_or_step(self: nn.Module, input: Tensor) -> Tensor:
+        if isinstance(input, Proxy):
+            path = input.tracer.path_of_module(self)
+            return input.tracer.create_proxy("call_module", path, (input,), {})
+        return forward(self, input)
+
+    return forward_or_step
+
+
+class DropIn:
+    """What a layer of bnkit's needs, where PyTorch's tools know their own layers by heart."""
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """Give `torch.jit.script`, which compiles no autograd function, PyTorch's arithmetic."""
+        if not type(self).__module__.startswith("bnkit."):
+            return self
+        kind = next(kind for kind in type(self).__mro__ if kind.__module__.startswith("torch."))
+        twin = kind.__new__(kind)
+        twin.__dict__ = self.__dict__
+        return twin
+
+
+class OwnForward(DropIn):
     """The arithmetic, to stand before a batch normalization of PyTorch's among the base classes."""
 
     _dims: tuple[int, ...] = ()  # of the input; empty means 2 or more
 
+    @leaf
     def forward(self, input: Tensor) -> Tensor:
         """Normalize a batch; in training also move the running statistics."""
         self._check_input_dim(input)

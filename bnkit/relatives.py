@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.instancenorm import _InstanceNorm as InstanceNorm
 
+from bnkit.layers import DropIn, leaf
 from bnkit.shapes import check_groups, check_positions, check_trailing, full_precision, per_channel
 
 __all__ = [
@@ -214,7 +216,7 @@ def _update_running(
     alias(running_var).lerp_(var.to(running_var.dtype), momentum)
 
 
-class LayerNorm(nn.LayerNorm):
+class LayerNorm(DropIn, nn.LayerNorm):
     """Layer normalization over the last axes, a drop-in for `torch.nn.LayerNorm`.
 
     Args:
@@ -232,12 +234,13 @@ class LayerNorm(nn.LayerNorm):
     Source: Ba et al. (2016), https://arxiv.org/abs/1607.06450; ``torch.nn.LayerNorm``.
     """
 
+    @leaf
     def forward(self, input: Tensor) -> Tensor:
         """Normalize each sample over its last axes."""
         return layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
 
-class RMSNorm(nn.RMSNorm):
+class RMSNorm(DropIn, nn.RMSNorm):
     """Root-mean-square normalization over the last axes, a drop-in for `torch.nn.RMSNorm`.
 
     Args:
@@ -254,12 +257,13 @@ class RMSNorm(nn.RMSNorm):
     Source: Zhang and Sennrich (2019), https://arxiv.org/abs/1910.07467; ``torch.nn.RMSNorm``.
     """
 
+    @leaf
     def forward(self, input: Tensor) -> Tensor:
         """Divide each sample by its root mean square."""
         return rms_norm(input, self.normalized_shape, self.weight, self.eps)
 
 
-class GroupNorm(nn.GroupNorm):
+class GroupNorm(DropIn, nn.GroupNorm):
     """Group normalization of (N, C, *), a drop-in for `torch.nn.GroupNorm`.
 
     Args:
@@ -281,13 +285,16 @@ class GroupNorm(nn.GroupNorm):
     Source: Wu and He (2018), https://arxiv.org/abs/1803.08494; ``torch.nn.GroupNorm``.
     """
 
+    @leaf
     def forward(self, input: Tensor) -> Tensor:
         """Normalize each sample over groups of channels."""
         return group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
 
-class _InstanceNorm:
+class _InstanceNorm(DropIn):
     """The arithmetic, to stand before an instance normalization of PyTorch's."""
+
+    forward = leaf(InstanceNorm.forward)
 
     def _apply_instance_norm(self, input: Tensor) -> Tensor:
         from_input = self.training or not self.track_running_stats
