@@ -254,18 +254,27 @@ class OurShifted(layers.BatchNorm1d):
         return super().forward(input) * self.times + self.shift
 
 
+class Named(nn.SyncBatchNorm):
+    """A synchronized one that adds a name."""
+
+    def __init__(self, num_features):
+        super().__init__(num_features)
+        self.times, self.shift = "name", self.weight
+
+
 class Other(nn.BatchNorm1d):
     def forward(self, input):
         return nn.functional.batch_norm(input, None, None, training=True)
 
 
-@pytest.mark.parametrize("kind", [Shifted, OurShifted])
+@pytest.mark.parametrize("kind", [Shifted, OurShifted, Named])
 def test_conversion_keeps_what_a_subclass_adds(kind):
     norm, x = kind(3), torch.randn(8, 3)
     converted = convert_sync_batchnorm(norm)
     assert isinstance(converted, SyncBatchNorm) and isinstance(converted, kind)
     assert converted.shift is norm.shift and list(converted.state_dict()) == list(norm.state_dict())
-    torch.testing.assert_close(converted(x), kind(3)(x))
+    assert converted.times == norm.times
+    torch.testing.assert_close(copy.deepcopy(converted)(x), kind(3)(x))
 
 
 def test_conversion_refuses_a_subclass_that_would_not_be_synchronized():

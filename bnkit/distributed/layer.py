@@ -136,7 +136,7 @@ def _synchronized(kind: type[nn.Module]) -> type[SyncBatchNorm]:
     """`SyncBatchNorm`, or for a class that adds to a batch norm one that synchronizes it."""
     if kind.__module__ in (nn.BatchNorm1d.__module__, layers.__name__):
         return SyncBatchNorm
-    known = kind.forward in (TorchBatchNorm.forward, layers.OwnForward.forward)
-    if not known and "super" not in kind.forward.__code__.co_names:
+    known = TorchBatchNorm.forward, nn.SyncBatchNorm.forward, layers.OwnForward.forward
+    if kind.forward not in known and "super" not in kind.forward.__code__.co_names:
         raise ValueError(f"expected a forward that calls super's, got {kind.__name__}.forward")
     return type(f"Sync{kind.__name__}", (kind, SyncBatchNorm), {})
