@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor, nn
@@ -21,9 +20,16 @@ from bnkit.book.ch02 import (
     WHICH_VARIANCE,
     WRONG_GRADIENTS,
 )
+from bnkit.book.ch03 import EVAL, RUNNING, UNBIASED
 from bnkit.book.exercise import Exercise, Mistake, Patch
-from bnkit.book.observe import Facets, Probe, as_seen, first_wrong_step
-from bnkit.book.observe_layer import averaging_probes, layer_probes
+from bnkit.book.observe import Facets, Probe, as_seen
+from bnkit.book.observe_layer import (
+    EXAMPLES,
+    averaging_probes,
+    first_wrong_step_of_layer,
+    layer_probes,
+    small_net,
+)
 from bnkit.book.quiz import Question, choice
 from bnkit.plots import COLORS, appearance, new_axes, to_numpy
 
@@ -38,10 +44,7 @@ PARAMETERS = "05_manual_implementation.ipynb#Parameters: the optimizer finds the
 NO_END = "05_manual_implementation.ipynb#Undetached averages: the graph never ends"
 LOADS = "05_manual_implementation.ipynb#Weights load in both directions"
 IMAGES = "05_manual_implementation.ipynb#Images: choose the axes"
-EQUATION = "03_two_modes.ipynb#The equation"
 TWO_MODES = "03_two_modes.ipynb#A model that changes while you watch"
-EVAL = "03_two_modes.ipynb#What the layer computes in eval mode"
-UNBIASED = "03_two_modes.ipynb#Why store the unbiased variance?"
 PLAIN_AVERAGE = "03_two_modes.ipynb#`momentum=None`: a plain average"
 LAG = "12_train_test_mismatch.ipynb#Statistics that lag behind"
 
@@ -71,21 +74,6 @@ class Layer(nn.Module):
         self.running_mean.lerp_(x.mean(dim=0), self.momentum)
         self.running_var.lerp_(x.var(dim=0), self.momentum)
         self.num_batches_tracked += 1
-
-
-def _locate(cls: Callable) -> str | None:
-    """The step of the training output that is wrong; None where it is right."""
-    x = torch.tensor([[1.0, 0.5, -2.0], [2.0, 0.9, 5.0], [6.0, 0.1, 1.0], [4.0, 0.2, 0.0]])
-
-    def normalize(eps: float) -> Tensor:
-        layer = cls(3, eps=eps)
-        with torch.no_grad():
-            layer.weight.fill_(1)
-            layer.bias.fill_(0)
-        return layer.train()(x.clone())
-
-    step = first_wrong_step(normalize, x)
-    return None if step == "output" else step
 
 
 _BATCH = "mean, var = x.mean(dim=0), x.var(dim=0, unbiased=False)"
@@ -133,7 +121,7 @@ _IN_BOTH = [  # for the layer with momentum and for the one that averages
         "Does calling eval() change anything that your layer does?"),
     Mistake("running statistics used in training", TWO_MODES, f"{_BATCH} -> pass",
         "In training, which mean and variance should the outputs of this batch have?"),
-    Mistake("momentum on the wrong side", EQUATION,
+    Mistake("momentum on the wrong side", RUNNING,
         Patch("self.momentum)", "1 - self.momentum)", True),
         "A fresh layer sees one batch with mean 5. With momentum 0.1, where is running_mean?"),
     Mistake("biased running variance", UNBIASED, f"{_VAR} -> {_VAR[:-1]}, unbiased=False)",
@@ -158,10 +146,8 @@ _IN_BOTH = [  # for the layer with momentum and for the one that averages
         "x.var(dim=1, unbiased=False, keepdim=True)",
         "Which numbers should share a mean: those of one example, or those of one feature?"),
     Mistake("gamma and beta missing", UNDO,
-        (
-            f"self.weight = {_GAMMA} -> pass", f"self.bias = {_BETA} -> pass",
-            f"{_RETURN} -> (x - mean) / torch.sqrt(var + self.eps)",
-        ),
+        (f"self.weight = {_GAMMA} -> pass", f"self.bias = {_BETA} -> pass",
+         f"{_RETURN} -> (x - mean) / torch.sqrt(var + self.eps)"),
         "Which two tensors does the optimizer move in this layer?"),
     Mistake("gamma and beta swapped", UNDO,
         f"{_RETURN} -> self.bias * (x - mean) / torch.sqrt(var + self.eps) + self.weight",
@@ -173,10 +159,6 @@ _IN_BOTH = [  # for the layer with momentum and for the one that averages
         "= eps, momentum -> = 1e-5, 0.1",
         "Make a layer with eps=0.5 and momentum=0.3. Does it differ from one without?",
         ("= eps, momentum -> = 1e-5, momentum", "= eps, momentum -> = eps, 0.1")),
-    Mistake("another default", THREE_STEPS, "eps=1e-5 -> eps=1e-3",
-        "Print nn.BatchNorm1d(3). Which eps and which momentum does it have when none is given?",
-        ("eps=1e-5 -> eps=1e-4", "momentum=0.1 -> momentum=0.01", "momentum=0.1 -> momentum=1.0",
-         "momentum=0.1 -> momentum=0.0")),
     Mistake("num_batches_tracked absent", LOADS,
         (f"{_COUNTER} -> pass", "self.num_batches_tracked += 1 -> pass"),
         "All numbers are right. Compare the keys of your state_dict with PyTorch's: one is left."),
@@ -236,11 +218,16 @@ _LAYER = Exercise(
     solution=Layer,
     oracle=layers.BatchNorm1d,
     probes=layer_probes(()),
-    mistakes=_IN_BOTH,
+    mistakes=[
+        *_IN_BOTH,
+        Mistake("another default", THREE_STEPS, "eps=1e-5 -> eps=1e-3",
+            "Print nn.BatchNorm1d(3). Which eps and momentum does it have when none is given?",
+            ("eps=1e-5 -> eps=1e-4", "momentum=0.1 -> momentum=0.01", "tum=0.1 -> tum=1.0")),
+    ],
     section=THREE_STEPS,
-    locate=_locate,
+    locate=first_wrong_step_of_layer,
     in_book=False,
-)
+)  # fmt: skip
 
 
 # The layer that averages all batches alike
@@ -277,7 +264,7 @@ class _Averaging(layers.BatchNorm1d):
 
 
 _SHARE = "share = 1 / self.num_batches_tracked.item()"
-_WITH_MOMENTUM = {"momentum on the wrong side", "arguments ignored", "another default"}
+_WITH_MOMENTUM = {"momentum on the wrong side", "arguments ignored"}
 _AVERAGING_LAYER = Exercise(
     name="averaging_layer",
     chapter=CHAPTER,
@@ -292,10 +279,7 @@ _AVERAGING_LAYER = Exercise(
     ),
     solution=Averaging,
     oracle=_Averaging,
-    probes=[
-        *averaging_probes(),
-        *(probe for probe in layer_probes(()) if "eps" not in probe.inputs),
-    ],
+    probes=[*averaging_probes(), *(p for p in layer_probes(()) if "eps" not in p.inputs)],
     mistakes=[
         Mistake("momentum fixed", PLAIN_AVERAGE,
             (f"{_SHARE} -> share = 0.1", f"self.{_MEAN}, share) -> self.running_mean += "
@@ -342,35 +326,26 @@ class BatchNorm2dAsRows(nn.BatchNorm1d):
 _AS_ROWS = "return super().forward(rows).view(last.shape).movedim(-1, 1)"
 
 
-def _normalizing_with(mean: str, var: str) -> Patch:
-    """Other statistics in training; the running ones stay right."""
-    lines = [
-        _AS_ROWS.replace("return", "y ="),
-        "if self.training:",
-        f"    x_hat = (x - {mean}) / torch.sqrt({var} + self.eps)",
-        "    y = self.weight.view(-1, 1, 1) * x_hat + self.bias.view(-1, 1, 1)",
-        "return y",
-    ]
+def _then(before: str, *in_training: str) -> Patch:
+    """More lines before the call and, in training, after it."""
+    call = [before, _AS_ROWS.replace("return", "y ="), "if self.training:"]
+    lines = [*call, *(f"    {line}" for line in in_training), "return y"]
     return Patch(_AS_ROWS, "\n        ".join(lines))
 
 
 def _over(axes: str, of: str = "x", unbiased: bool = False) -> Patch:
-    return _normalizing_with(
-        f"{of}.mean({axes}, keepdim=True)",
-        f"{of}.var({axes}, unbiased={unbiased}, keepdim=True)",
+    """Normalizes with other statistics; the running ones stay right."""
+    return _then(
+        f"mean, var = {of}.mean({axes}, keepdim=True), {of}.var({axes}, {unbiased}, keepdim=True)",
+        "x_hat = (x - mean) / torch.sqrt(var + self.eps)",
+        "y = self.weight.view(-1, 1, 1) * x_hat + self.bias.view(-1, 1, 1)",
     )
 
 
 def _remembering(var: str) -> Patch:
     """Another variance for running_var to move to."""
-    lines = [
-        "before = self.running_var.clone()",
-        _AS_ROWS.replace("return", "y ="),
-        "if self.training:",
-        f"    self.running_var = before.lerp({var}.detach(), self.momentum)",
-        "return y",
-    ]
-    return Patch(_AS_ROWS, "\n        ".join(lines))
+    move = f"self.running_var = before.lerp({var}.detach(), self.momentum)"
+    return _then("before = self.running_var.clone()", move)
 
 
 _BIASED = "rows.var(dim=0, unbiased=False)"
@@ -412,7 +387,9 @@ _LAYER_2D = Exercise(
             "The outputs are right and the gradients are not. Which lines stand under no_grad?"),
         Mistake("channels not moved to the end", IMAGES,
             "last.reshape(-1, last.shape[-1]) -> x.reshape(-1, x.shape[1])",
-            "Print the first of your rows. Are its numbers the channels of one position?"),
+            "Print the first of your rows. Are its numbers the channels of one position?",
+            (("last.reshape(-1, last.shape[-1]) -> x.reshape(-1, x.shape[1])",
+              ".view(last.shape).movedim(-1, 1) -> .view(x.shape)"),)),
         Mistake("channels not moved back", IMAGES, ".movedim(-1, 1) -> ",
             "Print the shape of your output, and its first row. Where are the channels?",
             (".view(last.shape).movedim(-1, 1) -> .view(x.shape)", "(-1, 1) -> (0, 1)",
@@ -450,20 +427,6 @@ def _reestimate(model: nn.Module, batches: list[Tensor]) -> nn.Module:
         for x in batches:
             model(x)
     return model.eval()
-
-
-EXAMPLES = torch.tensor([[2.0, 1.0], [0.0, 3.0], [1.0, -1.0], [4.0, 0.0], [-2.0, 5.0]])
-
-
-def small_net() -> nn.Sequential:
-    """BatchNorm1d, then Linear, with numbers that make every part matter; in training mode."""
-    net = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 2))
-    with torch.no_grad():
-        net[0].running_mean.copy_(torch.tensor([1.0, -1.0]))
-        net[0].running_var.copy_(torch.tensor([4.0, 0.5]))
-        net[1].weight.copy_(torch.tensor([[0.5, -0.25], [-1.0, 0.75]]))
-        net[1].bias.copy_(torch.tensor([0.25, -0.5]))
-    return net.train()
 
 
 def _reestimates(count: int, used: bool = False) -> Probe:
@@ -515,7 +478,7 @@ _REESTIMATE = Exercise(
             "A reset layer starts at 0 and 1. What is left of these after three batches?"),
         Mistake("evaluation mode", EVAL, "model.train() -> model.eval()",
             "In which mode do running statistics move?",
-            ((_KEEP, "model.train() -> model.eval()"),)),
+            ((_KEEP, "model.train() -> model.eval()"), "model.train() -> pass")),
         Mistake("last batch alone", PLAIN_AVERAGE, f"{_NONE} -> module.momentum = 1.0",
             "How much does the first of your batches weigh in the end?"),
         Mistake("biased running variance", UNBIASED, Patch(_LOOP, _BY_HAND),
@@ -605,40 +568,28 @@ def reloaded_outputs(
 
 def loss_drift(
     panels: Mapping[str, Mapping[str, object]],
+    marks: Mapping[str, Mapping[str, Sequence[int]]],
     *,
-    marks: Mapping[str, Mapping[str, Sequence[int]]] | None = None,
     window: int = 10,
     floor: float = 1e-8,
 ) -> Sequence[Axes]:
-    """How far losses that should be equal come apart, a panel for each seed; triangles at marks.
-
-    Drawn is the largest difference of each window of steps; zeros are drawn at the floor.
-    """
+    """The largest gap of losses in each window, a panel for each seed; triangles at the marks."""
     rows, columns = -(-len(panels) // 2), min(len(panels), 2)
     size = {"figsize": (7.2, 2.3 * rows), "squeeze": False}
     figure, grid = plt.subplots(rows, columns, sharex=True, sharey=True, **size)
     figure.supylabel("difference of the losses", color=COLORS["text"], fontsize=11)
-    ax = grid.ravel()
-    for axes, (title, runs) in zip(ax, panels.items(), strict=False):
+    for ax, (title, runs) in zip(grid.ravel(), panels.items(), strict=False):
         for i, (name, gaps) in enumerate(runs.items()):
-            look = appearance(name, i)
-            _drift(axes, name, np.abs(to_numpy(gaps).astype(float)), look, window, floor)
-            steps = (marks or {}).get(title, {}).get(name, ())
-            size = max(10 - 4 * i, 4)
-            axes.plot(steps, [floor] * len(steps), "^", color=look["color"], markersize=size)
-        axes.set(title=title, yscale="log")
-        axes.label_outer()
-    for axes in ax[-2:]:
-        axes.set_xlabel("step")
-    ax[0].legend(loc="center left", bbox_to_anchor=(0, 0.58), fontsize=9)
-    return ax
-
-
-def _drift(
-    ax: Axes, name: str, gaps: np.ndarray, look: Mapping[str, str], window: int, floor: float
-) -> None:
-    """The largest difference of each window."""
-    line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 1.4}
-    largest = [gaps[i : i + window].max() for i in range(0, len(gaps), window)]
-    ends = np.minimum(np.arange(0, len(gaps), window) + window, len(gaps)) - 1
-    ax.plot(ends, np.maximum(largest, floor), label=name, **line)
+            parts = [part.abs().max() for part in torch.as_tensor(gaps).split(window)]
+            ends = [min(end, len(gaps)) - 1 for end in range(window, len(gaps) + window, window)]
+            look, steps = appearance(name, i), marks[title].get(name, ())
+            line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 1.4}
+            ax.plot(ends, torch.stack(parts).clamp(min=floor), label=name, **line)
+            mark = {"color": look["color"], "markersize": max(10 - 4 * i, 4)}
+            ax.plot(steps, [floor] * len(steps), "^", **mark)
+        ax.set(title=title, yscale="log")
+        ax.label_outer()
+    for ax in grid.ravel()[-2:]:
+        ax.set_xlabel("step")
+    grid[0, 0].legend(loc="center left", bbox_to_anchor=(0, 0.58), fontsize=9)
+    return grid.ravel()

@@ -1,4 +1,4 @@
-"""Chapter 9: its questions, exercises, mistakes and figures."""
+"""Chapter 9, Regularization: its questions, exercises, mistakes and figures."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def _by_variance(batch_size: float, total: float) -> float:
     return 1 / ((1 / batch_size - rest) / 4 + rest)
 
 
+_SOLVED = "total / (1 + (total / batch_size - 1) / 4)"
 _HALVING_BATCH = Exercise(
     name="halving_batch",
     chapter=CHAPTER,
@@ -52,24 +53,33 @@ _HALVING_BATCH = Exercise(
     ],
     mistakes=[
         Mistake("batch doubled", NOISE,
-            (
-                "4 * batch_size -> 2 * batch_size",
-                "return total / (1 + (total / batch_size - 1) / 4) -> return 2 * batch_size",
-            ),
+            ("4 * batch_size -> 2 * batch_size", f"{_SOLVED} -> 2 * batch_size"),
             "The variance of a mean falls like 1/N. What about its root, the noise?"),
-        Mistake("finite data forgotten", NOISE,
-            "return total / (1 + (total / batch_size - 1) / 4) -> return 4 * batch_size",
+        Mistake("finite data forgotten", NOISE, f"{_SOLVED} -> 4 * batch_size",
             "Take all examples. How much does the mean of such a batch vary, and what does your "
             "formula say?"),
-        Mistake(
-            "variance halved", NOISE, ("4 * batch_size -> 2 * batch_size", "- 1) / 4 -> - 1) / 2"),
+        Mistake("variance halved", NOISE,
+            ("4 * batch_size -> 2 * batch_size", "- 1) / 4 -> - 1) / 2"),
             "Half the noise is half the standard deviation. Which part of the variance is that?",
-        ),
-        Mistake("capped at the total", NOISE,
-            "return total / (1 + (total / batch_size - 1) / 4) -> return min(4 * batch_size, "
-            "total)",
+            ("- 1) / 4 -> - 1) / 2",)),
+        Mistake("capped at the total", NOISE, f"{_SOLVED} -> min(4 * batch_size, total)",
             "The answer bends towards `total` long before it reaches it. Solve the condition for "
             "N."),
+        Mistake("another factor for plentiful data", NOISE, "4 * batch -> 2 * batch",
+            "For plentiful data the noise is σ / √N. Which multiple of N halves it?",
+            ("4 * batch -> 16 * batch", "4 * batch -> 5 * batch", "4 * batch -> 1 * batch",
+             "4 * batch -> 0 * batch", "4 * batch -> 4 / batch")),
+        Mistake("variance not quartered", NOISE, "- 1) / 4 -> - 1)",
+            "Put your N into the formula of the noise. Which part of the old noise is it?",
+            ("- 1) / 4 -> - 1) * 4", "- 1) / 4 -> - 1) / 5", "- 1) / 4 -> - 1) / 0")),
+        Mistake("all examples do not stay all examples", NOISE, "(total / batch_size - 1) -> "
+            "(total / batch_size)",
+            "Put batch_size = total. There is no noise left to halve. What comes out?",
+            ("batch_size - 1) -> batch_size + 1)", "batch_size - 1) -> batch_size - 2)",
+             "(1 + ( -> (2 + (", "(1 + ( -> (0 + (", "total / batch -> total * batch")),
+        Mistake("condition not solved for N", NOISE, "(1 + ( -> (1 - (",
+            "Call your result N. Is total / N − 1 a quarter of total / batch_size − 1?",
+            ("total / (1 -> total * (1",)),
     ],
     section=NOISE,
 )  # fmt: skip

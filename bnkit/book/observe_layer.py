@@ -1,4 +1,4 @@
-"""What is looked at in a layer: outputs, gradients, and what it keeps."""
+"""What is looked at in a layer: outputs, gradients, what it keeps; and a small network with one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,27 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from bnkit.book.observe import LOSS, Facets, Probe, as_seen
+from bnkit.book.observe import LOSS, Facets, Probe, as_seen, first_wrong_step
 
-__all__ = ["averaging_probes", "layer_probes"]
+__all__ = ["EXAMPLES", "averaging_probes", "first_wrong_step_of_layer", "layer_probes", "small_net"]
 
 _X = torch.tensor([[3.0, 0.0, 10001.0], [11.0, 0.002, 10003.0]])
 _OTHER = torch.tensor([[1.0, 4.0, 2.0], [2.0, -1.0, 9.0], [6.0, 0.5, 1.0], [0.0, 2.0, 2.0]])
 _UNTRACKED = "num_batches_tracked"
+
+
+EXAMPLES = torch.tensor([[2.0, 1.0], [0.0, 3.0], [1.0, -1.0], [4.0, 0.0], [-2.0, 5.0]])
+
+
+def small_net() -> nn.Sequential:
+    """BatchNorm1d, then Linear, with numbers that make every part matter; in training mode."""
+    net = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 2))
+    with torch.no_grad():
+        net[0].running_mean.copy_(torch.tensor([1.0, -1.0]))
+        net[0].running_var.copy_(torch.tensor([4.0, 0.5]))
+        net[1].weight.copy_(torch.tensor([[0.5, -0.25], [-1.0, 0.75]]))
+        net[1].bias.copy_(torch.tensor([0.25, -0.5]))
+    return net.train()
 
 
 def layer_probes(size: tuple[int, ...]) -> list[Probe]:
@@ -139,8 +153,9 @@ def _arguments(cls: Callable, x: Tensor) -> Facets:
 
 
 def _count(cls: Callable, x: Tensor) -> Facets:
-    state = _trained(cls, x).state_dict()
-    return {_UNTRACKED: as_seen(state.get(_UNTRACKED))}
+    fresh, used = _make(cls, x.shape[1]).state_dict(), _trained(cls, x).state_dict()
+    found = {_UNTRACKED: used, f"{_UNTRACKED} at first": fresh}
+    return {name: as_seen(state.get(_UNTRACKED)) for name, state in found.items()}
 
 
 def _averages(cls: Callable, reload: bool) -> Facets:
@@ -152,3 +167,18 @@ def _averages(cls: Callable, reload: bool) -> Facets:
         layer.load_state_dict(state)
     output = layer(_OTHER * 3)
     return {"output": as_seen(output)} | _statistics(layer)
+
+
+def first_wrong_step_of_layer(cls: Callable) -> str | None:
+    """The step of the training output that is wrong; None where it is right."""
+    x = torch.tensor([[1.0, 0.5, -2.0], [2.0, 0.9, 5.0], [6.0, 0.1, 1.0], [4.0, 0.2, 0.0]])
+
+    def normalize(eps: float) -> Tensor:
+        layer = cls(3, eps=eps)
+        with torch.no_grad():
+            layer.weight.fill_(1)
+            layer.bias.fill_(0)
+        return layer.train()(x.clone())
+
+    step = first_wrong_step(normalize, x)
+    return None if step == "output" else step
