@@ -77,24 +77,16 @@ class OwnForward(DropIn):
         known = track or not self.training  # are the running statistics read or written?
         mean, var = (self.running_mean, self.running_var) if known else (None, None)
         training = self.training or (mean is None and var is None)
-        total, reduce = self._agree(input, mean, var, weight, bias, training)
+        total, reduce = self._agree(input, mean, var, weight, bias, training=training)
         momentum = 0.0
         if track:  # the count moves before the statistics: both again, if a forward is repeated
             momentum = self._weight_of_new(count.add_(1)) if count is not None else self.momentum
         arguments = training, momentum or 0.0, self.eps, total, reduce
         return normalize(input, mean, var, weight, bias, *arguments)
 
-    def _agree(
-        self,
-        input: Tensor,
-        mean: Tensor | None,
-        var: Tensor | None,
-        weight: Tensor | None,
-        bias: Tensor | None,
-        training: bool,
-    ) -> tuple[int | None, Reduce | None]:
+    def _agree(self, *tensors: Tensor | None, training: bool) -> tuple[int | None, Reduce | None]:
         """Refuse what cannot be normalized; else say what `normalize` has to know of shards."""
-        check_batch_norm(input, mean, var, weight, bias, training, self.eps)
+        check_batch_norm(*tensors, training, self.eps)
         return None, None
 
     def _weight_of_new(self, count: Tensor) -> float:

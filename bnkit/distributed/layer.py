@@ -52,18 +52,10 @@ class SyncBatchNorm(layers.OwnForward, nn.SyncBatchNorm):
     Source: ``torch.nn.SyncBatchNorm``, which refuses tensors on the CPU.
     """
 
-    def _agree(
-        self,
-        input: Tensor,
-        mean: Tensor | None,
-        var: Tensor | None,
-        weight: Tensor | None,
-        bias: Tensor | None,
-        training: bool,
-    ) -> tuple[int | None, Reduce | None]:
+    def _agree(self, *tensors: Tensor | None, training: bool) -> tuple[int | None, Reduce | None]:
         if not self.training:  # without running statistics, too, as PyTorch does
-            return super()._agree(input, mean, var, weight, bias, training)
-        total = agree(input, mean, var, weight, bias, self.eps, self.process_group)
+            return super()._agree(*tensors, training=training)
+        total = agree(*tensors, self.eps, self.process_group)
         return total, over(self.process_group)
 
     def __deepcopy__(self, memo: dict) -> SyncBatchNorm:
