@@ -197,7 +197,11 @@ def instance_norm(
 
 
 def _standardize(x: Tensor, axes: list[int], eps: float) -> Tensor:
-    centered = x - x.mean(axes, keepdim=True)
+    first = x.detach()
+    for axis in axes if x.numel() else ():
+        first = first.narrow(axis, 0, 1)
+    centered = x - first  # far from 0 a mean is rounded; that of the distances to a value is not
+    centered = centered - centered.mean(axes, keepdim=True)
     var = centered.square().mean(axes, keepdim=True)
     return centered * (var + eps).rsqrt()
 

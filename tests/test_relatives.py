@@ -141,3 +141,29 @@ def test_the_layers_refuse_what_pytorchs_refuse(name, arguments, shape):
 def test_group_norm_refuses_groups_that_do_not_divide_the_channels():
     with pytest.raises(ValueError, match="divisible"):
         relatives.GroupNorm(4, 6)
+
+
+ON_SAMPLES = {
+    "layer_norm": lambda f, x: f(x.flatten(1), x.flatten(1).shape[1:]),
+    "group_norm": lambda f, x: f(x, 2),
+    "instance_norm": lambda f, x: f(x),
+}
+
+
+@pytest.mark.parametrize("shape", [(200, 4, 7, 7), (200, 2, 16, 16), (200, 2, 5)])
+@pytest.mark.parametrize("name", ON_SAMPLES)
+def test_a_constant_sample_comes_out_as_0(name, shape):
+    constants = 10 ** (10 * torch.rand(200, generator=torch.Generator().manual_seed(0)) - 4)
+    x = constants.view(-1, *[1] * (len(shape) - 1)).expand(shape)
+    assert ON_SAMPLES[name](getattr(relatives, name), x).abs().max() == 0
+
+
+@pytest.mark.parametrize("name", ON_SAMPLES)
+def test_far_from_0_they_are_no_less_exact_than_pytorch(name):
+    x = torch.randn(200, 4, 6, 6, generator=torch.Generator().manual_seed(0)) + 1e5
+    exact = ON_SAMPLES[name](getattr(T, name), x.double())
+    ours, theirs = (
+        (ON_SAMPLES[name](getattr(module, name), x) - exact).abs().max()
+        for module in (relatives, T)
+    )
+    assert ours <= theirs and ours < 2e-6
