@@ -12,7 +12,15 @@ from mutants import share_named
 from torch import nn
 
 from bnkit import layers
-from bnkit.book.ch05 import Layer, loss_drift, reloaded_outputs
+from bnkit.book.ch05 import (
+    Layer,
+    Race,
+    count_positive,
+    first_switch,
+    loss_drift,
+    loss_gap,
+    reloaded_outputs,
+)
 from bnkit.book.exercise import first_difference, pairs
 from bnkit.book.registry import EXERCISES, check
 
@@ -378,7 +386,7 @@ def test_no_two_mistakes_together_are_right(name):
 
 
 def test_reloaded_outputs_give_both_accuracies():
-    ax = reloaded_outputs([[1.0, 0.0]], [[0.0, 1.0]], [0])
+    ax = reloaded_outputs(torch.eye(2)[:1], torch.eye(2)[1:], torch.tensor([0]))
     assert ax.get_title(loc="left") == "accuracy 100.0 % → 0.0 %"
 
 
@@ -390,3 +398,19 @@ def test_loss_drift_draws_the_largest_gap_of_each_window_and_zeros_at_the_floor(
     assert list(line.get_xdata()) == [1, 3]
     assert line.get_ydata() == pytest.approx([1e-8, 1e-5])
     assert list(triangle.get_xdata()) == [1]
+
+
+def test_a_race_is_compared_by_its_losses_and_by_the_first_switch():
+    ours = Race(torch.tensor([1.0, 0.5, 0.2]), torch.tensor([7, 7, 8]))
+    theirs = Race(torch.tensor([1.0, 0.75, 0.0]), torch.tensor([7, 6, 6]))
+    assert loss_gap(ours, theirs).tolist() == pytest.approx([0.0, 0.25, 0.2])
+    assert first_switch(ours, theirs) == [1]
+    assert first_switch(ours, ours) == []
+
+
+def test_positive_inputs_of_an_activation_are_counted_at_each_call():
+    relu = nn.ReLU()
+    counts = count_positive(relu)
+    relu(torch.tensor([1.0, -1.0, 2.0]))
+    relu(torch.tensor([-1.0, 0.0]))
+    assert counts == [2, 0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import torch
@@ -31,9 +33,10 @@ from bnkit.book.observe_layer import (
     small_net,
 )
 from bnkit.book.quiz import Question, choice
-from bnkit.plots import COLORS, appearance, new_axes, to_numpy
+from bnkit.plots import COLORS, appearance, new_axes
 
-__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "loss_drift", "reloaded_outputs"]
+__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS"]
+__all__ += ["Race", "count_positive", "first_switch", "loss_drift", "loss_gap", "reloaded_outputs"]
 
 CHAPTER = "05_manual_implementation"
 
@@ -96,8 +99,7 @@ _IN_BOTH = [  # for the layer with momentum and for the one that averages
         "which of them should?"),
     Mistake("unbiased variance in the forward pass", WHICH_VARIANCE, ", unbiased=False -> ",
         "Take the batch (3, 11). Your output should be (−1, +1). By which number does your "
-        "variance divide?",
-        (", unbiased=False -> , unbiased=True",)),
+        "variance divide?", (", unbiased=False -> , unbiased=True",)),
     Mistake("running statistics as plain attributes", ATTRIBUTES,
         _kept_as("torch.zeros(num_features)", "torch.ones(num_features)"),
         "Print the keys of your layer's state_dict. What will a saved model have forgotten?"),
@@ -155,8 +157,7 @@ _IN_BOTH = [  # for the layer with momentum and for the one that averages
     Mistake("gamma and beta not parameters", WHO_MOVES,
         (f"{_GAMMA} -> torch.ones(num_features)", f"{_BETA} -> torch.zeros(num_features)"),
         "Print list(layer.parameters()). What will the optimizer move?"),
-    Mistake("arguments ignored", THREE_STEPS,
-        "= eps, momentum -> = 1e-5, 0.1",
+    Mistake("arguments ignored", THREE_STEPS, "= eps, momentum -> = 1e-5, 0.1",
         "Make a layer with eps=0.5 and momentum=0.3. Does it differ from one without?",
         ("= eps, momentum -> = 1e-5, momentum", "= eps, momentum -> = eps, 0.1")),
     Mistake("num_batches_tracked absent", LOADS,
@@ -199,8 +200,7 @@ _IN_BOTH = [  # for the layer with momentum and for the one that averages
     Mistake("gamma forgotten", UNDO, "return self.weight *  -> return ",
         "Make two layers with two different weights. Do their outputs differ?"),
     Mistake("gamma divided by the centered values", UNDO, "self.weight * (x -> self.weight / (x",
-        "Double weight, with bias 0: the output doubles. Now double the distance of x from its "
-        "mean and of the others too. What should happen, and what does?"),
+        "Which values does your output take for an x close to the mean? Should it be large?"),
 ]  # fmt: skip
 _LAYER = Exercise(
     name="layer",
@@ -258,11 +258,6 @@ class Averaging(nn.Module):
         self.running_var.lerp_(x.var(dim=0), share)
 
 
-class _Averaging(layers.BatchNorm1d):
-    def __init__(self, num_features: int) -> None:
-        super().__init__(num_features, momentum=None)
-
-
 _SHARE = "share = 1 / self.num_batches_tracked.item()"
 _WITH_MOMENTUM = {"momentum on the wrong side", "arguments ignored"}
 _AVERAGING_LAYER = Exercise(
@@ -278,7 +273,7 @@ _AVERAGING_LAYER = Exercise(
         "The count grows before the share is taken, or the first batch weighs 1/0.",
     ),
     solution=Averaging,
-    oracle=_Averaging,
+    oracle=partial(layers.BatchNorm1d, momentum=None),
     probes=[*averaging_probes(), *(p for p in layer_probes(()) if "eps" not in p.inputs)],
     mistakes=[
         Mistake("momentum fixed", PLAIN_AVERAGE,
@@ -342,17 +337,11 @@ def _over(axes: str, of: str = "x", unbiased: bool = False) -> Patch:
     )
 
 
-def _remembering(var: str) -> Patch:
-    """Another variance for running_var to move to."""
-    move = f"self.running_var = before.lerp({var}.detach(), self.momentum)"
-    return _then("before = self.running_var.clone()", move)
-
-
-_BIASED = "rows.var(dim=0, unbiased=False)"
-_CALL = "super().forward(rows)"
-_FUNCTION = """F.batch_norm(
-            rows, self.running_mean, self.running_var, self.weight, self.bias, {0}, self.momentum,
-            self.eps)"""
+_BEFORE = "before = self.running_var.clone()"
+_MOVE = "self.running_var = before.lerp({0}rows.detach().var(dim=0, unbiased=False), self.momentum)"
+_FUNCTION = """super().forward(rows) -> F.batch_norm(
+            rows, self.running_mean, self.running_var, self.weight, self.bias, self.training,
+            self.momentum, self.eps)"""
 _LAYER_2D = Exercise(
     name="layer_2d",
     chapter=CHAPTER,
@@ -376,9 +365,9 @@ _LAYER_2D = Exercise(
         Mistake("statistics over the channels", AXES, _over("(1, 2, 3)"),
             "Which of the four axes of (N, C, H, W) keeps its own statistics?"),
         Mistake("corrected with N instead of N·H·W", UNBIASED,
-            _remembering(f"({_BIASED} * len(x) / (len(x) - 1))"),
+            _then(_BEFORE, _MOVE.format("len(x) / (len(x) - 1) * ")),
             "How many numbers stand behind each variance, for N images of H × W pixels?"),
-        Mistake("biased running variance", UNBIASED, _remembering(_BIASED),
+        Mistake("biased running variance", UNBIASED, _then(_BEFORE, _MOVE.format("")),
             "Which variance estimates the spread of all data from a few?"),
         Mistake("unbiased variance in the forward pass", WHICH_VARIANCE,
             _over("(0, 2, 3)", unbiased=True),
@@ -394,10 +383,7 @@ _LAYER_2D = Exercise(
             "Print the shape of your output, and its first row. Where are the channels?",
             (".view(last.shape).movedim(-1, 1) -> .view(x.shape)", "(-1, 1) -> (0, 1)",
              "(-1, 1) -> (-2, 1)", "(-1, 1) -> (-1, 0)", "(-1, 1) -> (-1, 2)")),
-        Mistake("mode ignored", TWO_MODES, f"{_CALL} -> {_FUNCTION.format('True')}",
-            "Does calling eval() change anything that your layer does?"),
-        Mistake("num_batches_tracked stands still", LOADS,
-            f"{_CALL} -> {_FUNCTION.format('self.training')}",
+        Mistake("num_batches_tracked stands still", LOADS, _FUNCTION,
             "All else is right. What should num_batches_tracked be after two batches?"),
     ],
     section=IMAGES,
@@ -522,45 +508,61 @@ QUESTIONS = [
         "`nn.Parameter(..., requires_grad=False)`. Training, saving and loading work. What is "
         "the first thing to go wrong?",
         [
-            choice(
-                "The first `optimizer.step()` moves it.",
+            choice("The first `optimizer.step()` moves it.",
                 "It never gets a gradient, and PyTorch's optimizers skip a parameter whose "
-                "gradient is `None`, weight decay included.",
-            ),
-            choice(
-                "Loading weights from PyTorch's layer, because the keys differ.",
-                "A `state_dict` lists parameters and buffers by name alone. The keys agree.",
-            ),
-            choice(
-                "Nothing: without a gradient it is a buffer by another name.",
-                "It is in `parameters()`, and whoever loops over those counts, clips, "
-                "averages or unfreezes it.",
-            ),
-            choice(
-                "Someone unfreezes the network with `requires_grad_(True)` and trains on in "
+                "gradient is `None`, weight decay included."),
+            choice("Loading weights from PyTorch's layer, because the keys differ.",
+                "A `state_dict` lists parameters and buffers by name alone. The keys agree."),
+            choice("Nothing: without a gradient it is a buffer by another name.",
+                "It is in `parameters()`, and whoever loops over those counts, clips, averages or "
+                "unfreezes it."),
+            choice("Someone unfreezes the network with `requires_grad_(True)` and trains on in "
                 "eval mode.",
                 "In eval mode the output depends on it, so now it has a gradient, and the "
-                "optimizer trains a statistic.",
-                correct=True,
-            ),
+                "optimizer trains a statistic.", correct=True),
         ],
     ),
-]
+]  # fmt: skip
 
 
-# Figures of the chapter
+# Harness and figures of the chapter
 
 
-def reloaded_outputs(
-    before: object, after: object, labels: object, ax: Axes | None = None, *, shown: int = 100
-) -> Axes:
+class Race(NamedTuple):
+    """What a training run leaves behind, step by step."""
+
+    losses: Tensor  # (steps,)
+    active: Tensor  # (steps,), positive activations
+
+
+def loss_gap(run: Race, other: Race) -> Tensor:
+    """How far the losses of two runs lie apart at each step."""
+    return (run.losses - other.losses).abs()
+
+
+def first_switch(run: Race, other: Race) -> list[int]:
+    """The first step at which the number of positive activations differs; empty where none does."""
+    return (run.active != other.active).nonzero().flatten()[:1].tolist()
+
+
+def count_positive(activation: nn.Module) -> list[int]:
+    """A list that grows by one number with each call of an activation: its positive inputs."""
+    counts: list[int] = []
+
+    def note(_: nn.Module, inputs: tuple[Tensor], __: Tensor) -> None:
+        counts.append((inputs[0] > 0).sum().item())
+
+    activation.register_forward_hook(note)
+    return counts
+
+
+def reloaded_outputs(before: Tensor, after: Tensor, labels: Tensor) -> Axes:
     """Outputs (N, classes) of a classifier before saving against those after loading."""
-    before, after, labels = (to_numpy(values) for values in (before, after, labels))
-    ax = new_axes(ax, figsize=(4.6, 3.6))
-    ends = [before[:shown].min(), before[:shown].max()]
-    ax.plot(ends, ends, "--", color=COLORS["reference"], linewidth=1)
-    ax.plot(before[:shown].ravel(), after[:shown].ravel(), ".", color=COLORS["bn"], markersize=3)
-    hits = [100 * (outputs.argmax(1) == labels).mean() for outputs in (before, after)]
+    hits = [100 * (outputs.argmax(1) == labels).float().mean() for outputs in (before, after)]
+    x, y = before[:100].flatten().detach(), after[:100].flatten().detach()
+    ax = new_axes(None, figsize=(4.6, 3.6))
+    ax.plot([x.min(), x.max()], [x.min(), x.max()], "--", color=COLORS["reference"], linewidth=1)
+    ax.plot(x, y, ".", color=COLORS["bn"], markersize=3)
     ax.set_title(f"accuracy {hits[0]:.1f} % → {hits[1]:.1f} %")
     ax.set(xlabel="output before saving", ylabel="output after loading")
     return ax
