@@ -5,7 +5,7 @@ import math
 import pytest
 from mutants import share_named
 
-from bnkit.book.ch09 import noise_by_size
+from bnkit.book.ch09 import best_rate, effect, gain, mean_of, noise_by_size
 from bnkit.book.exercise import first_difference, pairs
 from bnkit.book.registry import EXERCISES, check
 
@@ -69,6 +69,25 @@ def test_no_two_mistakes_together_are_right():
 
 
 def test_noise_by_size_leaves_out_a_noise_of_zero():
-    ax = noise_by_size({"mean": [0.7, 0.51, 0.0]}, {"mean": [0.71, 0.5, 0.0]}, [2, 4, 8])
+    measured, formula = [[0.7, 0.9], [0.51, 0.6], [0.0, 0.0]], [[0.71, 1.0], [0.5, 0.7], [0.0, 0.0]]
+    ax = noise_by_size(measured, formula, [2, 4, 8])
     assert ax.get_yscale() == "log"
-    assert [len(line.get_xdata()) for line in ax.lines] == [2, 2]
+    assert [len(line.get_xdata()) for line in ax.lines] == [2] * 4
+
+
+def test_the_rate_with_the_best_mean_is_kept_and_every_seed_has_a_run():
+    def run(seed, lr):
+        return {"test": seed + (10 if lr == 0.01 else 0), "lr": lr}
+
+    runs = best_rate(run, [0.003, 0.01], range(3))
+    assert [r["lr"] for r in runs] == [0.01] * 3
+    assert mean_of(runs, "test") == 11
+
+
+def test_a_lower_loss_and_a_higher_accuracy_are_gains():
+    before = [{"test": 90.0 + i, "loss": 0.5} for i in range(3)]
+    after = [{"test": 91.0 + i, "loss": 0.4} for i in range(3)]
+    assert gain(after, before).mean == pytest.approx(1.0)
+    assert gain(after, before, "loss").mean == pytest.approx(0.1)
+    words = "+1.0 ± 0.0 points of accuracy and -0.10 ± 0.00 in the loss"
+    assert effect(after, before) == words

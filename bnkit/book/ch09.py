@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from matplotlib.axes import Axes
 
+from bnkit.book.claims import Difference, paired_difference
 from bnkit.book.exercise import Exercise, Mistake
 from bnkit.book.observe import calls
 from bnkit.book.quiz import Question, choice
-from bnkit.plots import COLORS, new_axes, to_numpy
+from bnkit.plots import COLORS, new_axes
 
-__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "noise_by_size"]
+__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS"]
+__all__ += ["best_rate", "effect", "gain", "mean_of", "noise_by_size"]
 
 CHAPTER = "09_regularization"
 
@@ -145,25 +148,49 @@ QUESTIONS = [
 ]
 
 
-# Figures of the chapter
+# Harness and figure of the chapter
 
 
-def noise_by_size(
-    measured: Mapping[str, Sequence[float]],
-    formula: Mapping[str, Sequence[float]],
-    sizes: Sequence[int],
-    ax: Axes | None = None,
-) -> Axes:
-    """Noise of batch statistics over the batch size: dots measured, lines by formula."""
-    ax, sizes = new_axes(ax), to_numpy(sizes)
+Run = Mapping[str, float]  # measures of one training run, by name
+
+
+def mean_of(runs: Sequence[Run], key: str) -> float:
+    """The mean of one measure over runs."""
+    return sum(run[key] for run in runs) / len(runs)
+
+
+def best_rate(run: Callable[..., Run], rates: Sequence[float], seeds: Sequence[int]) -> list[Run]:
+    """The runs of all seeds at the learning rate with the best mean accuracy on test digits."""
+    tried = [[run(seed=seed, lr=lr) for seed in seeds] for lr in rates]
+    return max(tried, key=lambda runs: mean_of(runs, "test"))
+
+
+def gain(after: Sequence[Run], before: Sequence[Run], key: str = "test") -> Difference:
+    """What a change gains, paired by seed; positive is better, in accuracy and in the loss."""
+    sign = -1 if key == "loss" else 1
+    return paired_difference([sign * r[key] for r in after], [sign * r[key] for r in before])
+
+
+def effect(after: Sequence[Run], before: Sequence[Run]) -> str:
+    """What a change does to accuracy and loss on test digits, in words."""
+    accuracy, loss = gain(after, before), gain(after, before, "loss")
+    change = f"{accuracy.mean:+.1f} ± {accuracy.standard_error:.1f} points of accuracy"
+    return f"{change} and {-loss.mean:+.2f} ± {loss.standard_error:.2f} in the loss"
+
+
+def noise_by_size(measured: Sequence, formula: Sequence, sizes: Sequence[int]) -> Axes:
+    """Noise of batch mean and variance, a pair for each size: dots measured, lines by formula."""
+    ax, sizes = new_axes(None), torch.tensor(sizes)
+    names = ("mean (in σ)", "variance (relative)")
     looks = ((COLORS["bn"], "-", "o"), (COLORS["other"], "--", "v"))
-    for (name, noise), (color, line, marker) in zip(measured.items(), looks, strict=False):
-        noise, exact = to_numpy(noise), to_numpy(formula[name])
-        shown = exact > 0
+    columns = zip(torch.tensor(measured).T, torch.tensor(formula).T, strict=True)  # (sizes,) each
+    for name, (noise, exact), look in zip(names, columns, looks, strict=True):
+        color, line, marker = look
+        shown = exact > 0  # a logarithmic axis has no zero
         ax.plot(sizes[shown], exact[shown], line, color=color)
         ax.plot(sizes[shown], noise[shown], marker, color=color, label=name)
     ax.set(xscale="log", yscale="log", xlabel="batch size", ylabel="standard deviation")
-    ax.set_xticks(sizes[::2], [str(size) for size in sizes[::2]])
+    ax.set_xticks(sizes[::2], [str(size.item()) for size in sizes[::2]])
     ax.minorticks_off()
     ax.legend()
     return ax
