@@ -173,14 +173,15 @@ def normalize(
 
     Of a shard, `reduce` sums a tensor over all shards, which hold `total` values per channel.
     """
-    if not training:
-        return _standardize(input, running_mean, running_var, weight, bias, eps)
-    if not (total or input.numel()):  # nothing to learn from; these keep gradients defined
-        mean, var = input.new_zeros(input.shape[1]), input.new_ones(input.shape[1])
-        return _standardize(input, mean, var, weight, bias, eps)
-    function = _plain if _transformed() else _BatchNorm.apply
-    total = total or count_per_channel(input)
-    return function(input, weight, bias, running_mean, running_var, momentum, eps, total, reduce)
+    if training and (total or input.numel()):
+        function = _plain if _transformed() else _BatchNorm.apply
+        rest = momentum, eps, total or count_per_channel(input), reduce
+        return function(input, weight, bias, running_mean, running_var, *rest)
+    if training:  # nothing to learn from; these keep gradients defined
+        running_mean, running_var = input.new_zeros(input.shape[1]), input.new_ones(input.shape[1])
+    x = full_precision(input)
+    centered = x - per_channel(running_mean, x)
+    return _standardize(centered, running_var, weight, bias, eps, input.dtype)
 
 
 def _transformed() -> bool:
@@ -205,9 +206,7 @@ def _plain(
     mean, centered = _center(x, total, reduce)
     var = _mean(centered.square(), total, reduce)
     _update_running(running_mean, running_var, mean.detach(), var.detach(), momentum, total)
-    rstd = (var + eps).rsqrt()
-    scale = rstd if weight is None else rstd * weight
-    return cast(_affine(centered, scale, bias), input.dtype)
+    return _standardize(centered, var, weight, bias, eps, input.dtype)
 
 
 def _plain_backward(
@@ -300,7 +299,7 @@ def _center(x: Tensor, total: int, reduce: Reduce | None) -> tuple[Tensor, Tenso
     first = _first_values(x)
     centered = x - per_channel(first, x)
     if reduce is None:
-        rest = centered.mean(batch_axes(x))
+        rest = centered.sum(batch_axes(x)) / total
         mean = first + rest
     else:  # float64: every shard has another first value
         sums = centered.sum(batch_axes(x)).double() + count_per_channel(x) * first.double()
@@ -320,9 +319,8 @@ def _first_values(x: Tensor) -> Tensor:
 
 
 def _mean(x: Tensor, total: int, reduce: Reduce | None) -> Tensor:
-    if reduce is None:
-        return x.mean(batch_axes(x))
-    return reduce(x.sum(batch_axes(x))) / total
+    sums = x.sum(batch_axes(x))
+    return (sums if reduce is None else reduce(sums)) / total
 
 
 def _mean_square(x: Tensor, total: int, reduce: Reduce | None) -> Tensor:
@@ -339,17 +337,16 @@ def _over_shards(*sums: Tensor, reduce: Reduce | None) -> tuple[Tensor, ...]:
 
 
 def _standardize(
-    input: Tensor,
-    mean: Tensor,
+    centered: Tensor,
     var: Tensor,
     weight: Tensor | None,
     bias: Tensor | None,
     eps: float,
+    dtype: torch.dtype,
 ) -> Tensor:
-    x = full_precision(input)
     rstd = (var + eps).rsqrt()
     scale = rstd if weight is None else rstd * weight
-    return cast(_affine(x - per_channel(mean, x), scale, bias), input.dtype)
+    return cast(_affine(centered, scale, bias), dtype)
 
 
 def _affine(x: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
