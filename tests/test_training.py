@@ -260,6 +260,23 @@ def test_fit_takes_a_dataloader():
     assert len(history.train_loss) == 2 and history.val_loss == []
 
 
+@pytest.mark.parametrize(
+    ("batch", "got"),
+    [
+        ({"x": torch.zeros(2, 6), "y": torch.zeros(2).long()}, "dict of (x: Tensor, y: Tensor)"),
+        ((torch.zeros(2, 6), torch.ones(2), torch.zeros(2)), "tuple of (Tensor, Tensor, Tensor)"),
+        (((torch.zeros(2, 6), torch.ones(2)), torch.zeros(2)), "tuple of (tuple, Tensor)"),
+        (torch.zeros(2, 6), "Tensor of ()"),
+    ],
+)
+def test_other_batches_than_pairs_of_tensors_are_refused_in_one_line(batch, got):
+    message = "expected batches of two tensors (input, target), got "
+    for run in (lambda: fit(net(), [batch]), lambda: evaluate(net(), [batch])):
+        with pytest.raises(ValueError) as error:
+            run()
+        assert str(error.value) == message + got
+
+
 class Stream(IterableDataset):
     """Samples whose number nobody knows; the DataLoader's `len` raises."""
 

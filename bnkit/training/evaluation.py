@@ -9,7 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnkit.training.place import Batch, LossFunction, Processes, device_of, modes_of, set_modes
+from bnkit.training.place import (
+    Batch,
+    LossFunction,
+    Processes,
+    device_of,
+    modes_of,
+    pair_of,
+    set_modes,
+)
 
 __all__ = ["Loader", "evaluate", "means_over_samples"]
 
@@ -26,7 +34,7 @@ def evaluate(
 
     Args:
         model: The model.
-        loader: Batches of (input, target).
+        loader: Batches of (input, target), two tensors each.
         loss_fn: Mean loss of a batch; ``None`` is the cross entropy.
         replicas: Processes that measure together, each with its part of the data.
 
@@ -36,7 +44,7 @@ def evaluate(
         targets, integers (N, *) or (N, 1).
 
     Raises:
-        ValueError: The loader is empty.
+        ValueError: The loader is empty, or its batches are no such pairs.
 
     Example:
         >>> model = torch.nn.Linear(2, 2)
@@ -49,7 +57,9 @@ def evaluate(
     model.eval()
     try:
         with torch.no_grad():
-            for x, y in (batch for batch in loader if len(batch[0])):
+            for x, y in map(pair_of, loader):
+                if len(x) == 0:
+                    continue
                 output, y = model(x.to(device)), y.to(device)
                 losses.append(loss_fn(output, y))
                 hits.append(_hit_rate(output, y))

@@ -23,6 +23,7 @@ from bnkit.training.place import (
     length_of,
     modes_of,
     move,
+    pair_of,
     set_modes,
 )
 
@@ -59,7 +60,7 @@ def fit(
     Args:
         model: The model. It is trained on ``device`` and given back on its own. Parts of it that
             are in evaluation mode stay frozen in it, unless all of it is.
-        train_loader: Batches of (input, target), iterated once an epoch.
+        train_loader: Batches of (input, target), two tensors each, iterated once an epoch.
         val_loader: Batches to validate on after each epoch.
         epochs: Epochs at most.
         lr: Learning rate of the default optimizer.
@@ -84,8 +85,9 @@ def fit(
         Losses and accuracies, epoch by epoch.
 
     Raises:
-        ValueError: A loader is empty, ``early_stopping`` has no ``val_loader`` or has seen a run,
-            ``epochs`` is negative, or ``resume`` is no checkpoint of such a run.
+        ValueError: A loader is empty or yields other batches, ``early_stopping`` has no
+            ``val_loader`` or has seen a run, ``epochs`` is negative, or ``resume`` is no checkpoint
+            of such a run.
         OSError: ``checkpoint`` cannot be written, or there is no file ``resume``.
 
     Example:
@@ -139,7 +141,7 @@ def _train_epoch(
 ) -> float:
     """Take a step for each batch; the mean loss over the samples, while the weights changed."""
     device, losses, sizes = device_of(model), [], []
-    for x, y in processes.batches(loader):
+    for x, y in map(pair_of, processes.batches(loader)):
         optimizer.zero_grad()
         loss = processes.backward(model, loss_fn, x.to(device), y.to(device))
         optimizer.step()

@@ -18,6 +18,7 @@ __all__ = [
     "length_of",
     "modes_of",
     "move",
+    "pair_of",
     "set_modes",
 ]
 
@@ -46,6 +47,20 @@ def length_of(loader: Iterable[Batch]) -> int | None:
         return len(loader)
     except (TypeError, NotImplementedError, AttributeError):
         return None
+
+
+def pair_of(batch: object) -> Batch:
+    """A loader's batch, if it is one of (input, target); else a ValueError."""
+    is_pair = isinstance(batch, (tuple, list)) and len(batch) == 2
+    if is_pair and all(isinstance(part, Tensor) for part in batch):
+        return batch
+    parts = batch.items() if isinstance(batch, dict) else ()
+    got = ", ".join(f"{key}: {type(part).__name__}" for key, part in parts)
+    if isinstance(batch, (tuple, list)):
+        got = ", ".join(type(part).__name__ for part in batch)
+    raise ValueError(
+        f"expected batches of two tensors (input, target), got {type(batch).__name__} of ({got})"
+    )
 
 
 def modes_of(model: nn.Module) -> Modes:
