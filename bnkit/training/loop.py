@@ -18,6 +18,7 @@ from bnkit.training.evaluation import Loader, evaluate, means_over_samples
 from bnkit.training.history import History
 from bnkit.training.place import (
     LossFunction,
+    Modes,
     Processes,
     device_of,
     length_of,
@@ -99,9 +100,7 @@ def fit(
     """
     _check(epochs, train_loader, val_loader, early_stopping)
     home, history = device_of(model), History()
-    if not model.training:
-        model.train()
-    modes = modes_of(model)
+    modes = _modes_to_train(model)
     loss_fn, processes = loss_fn or F.cross_entropy, replicas or Processes()
     move(model, device)
     optimizer = _make_optimizer(optimizer, model, lr)
@@ -130,6 +129,13 @@ def fit(
     if restore_best and early_stopping and early_stopping.best_model_state:
         early_stopping.restore(model)
     return history
+
+
+def _modes_to_train(model: nn.Module) -> Modes:
+    """Those that the model has, which may freeze a part of it; all train if the whole is frozen."""
+    if not model.training:
+        model.train()
+    return modes_of(model)
 
 
 def _train_epoch(
