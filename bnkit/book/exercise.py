@@ -25,6 +25,7 @@ from torch import nn
 from bnkit.book.observe import MISSING, Observation, Probe, first_difference, is_stub
 from bnkit.book.result import CheckResult, Sample
 from bnkit.book.run import LIMIT, own_line, run_limited
+from bnkit.book.slips import Slip, slips_of
 
 __all__ = ["Exercise", "Mistake", "Patch", "compose", "examine", "execute", "pairs"]
 
@@ -185,6 +186,21 @@ class Exercise:
         runs = (run_limited(partial(self.observe, self.build(change))) for _, change in versions)
         return [(mistake, run.value) for (mistake, _), run in zip(versions, runs, strict=True)]
 
+    @cached_property
+    def slips(self) -> list[tuple[Mistake, list[Observation]]]:
+        """The same of every slip that changes a result, and does not raise everywhere."""
+        found = []
+        for slip in slips_of(self.source):
+            mistake = Mistake(slip.name, self.section, partial(_slipped, self, slip), slip.hint)
+            run = run_limited(lambda slip=slip: self.observe(_slipped(self, slip)), 1.0).value
+            if run and _differ(self.expected, run) and not all(seen.exception for seen in run):
+                found.append((mistake, run))
+        return found
+
+
+def _slipped(exercise: Exercise, slip: Slip) -> Callable:
+    return execute(slip.source, exercise.answer)
+
 
 def compose(source: str, *changes: Change) -> str:
     """The source with every change made.
@@ -297,20 +313,25 @@ def _sample(probe: Probe, expected: Observation, received: Observation) -> Sampl
 def _known(
     exercise: Exercise, seen: list[Observation], looked_at: Sequence[int]
 ) -> tuple[Mistake, ...]:
-    """The mistake that looks like what was seen; wrong values come before wrong gradients."""
-    expected = [exercise.expected[i] for i in looked_at]
+    """The mistake, or else the slip, that looks like what was seen."""
     seen = [seen[i] for i in looked_at]
-    alike = [(mistake, [run[i] for i in looked_at]) for mistake, run in exercise.known]
-    for mistake, run in alike:
-        if not _differ(run, seen):
-            return (mistake,)
-    seen = [each.values() for each in seen]
-    if not _differ([each.values() for each in expected], seen):
-        return ()
-    for mistake, run in alike:
-        if not _differ([each.values() for each in run], seen):
-            return (mistake,)
+    for name in ("known", "slips"):  # the slips are looked at only where no mistake fits
+        runs = [(m, [run[i] for i in looked_at]) for m, run in getattr(exercise, name)]
+        if found := _alike(runs, seen):
+            return (found,)
+        values = [each.values() for each in seen]
+        expected = [exercise.expected[i].values() for i in looked_at]
+        if _differ(expected, values):  # wrong values come before wrong gradients
+            runs = [(m, [each.values() for each in run]) for m, run in runs]
+            if found := _alike(runs, values):
+                return (found,)
     return ()
+
+
+def _alike(
+    runs: Sequence[tuple[Mistake, list[Observation]]], seen: list[Observation]
+) -> Mistake | None:
+    return next((mistake for mistake, run in runs if not _differ(run, seen)), None)
 
 
 def _two_at_once(
