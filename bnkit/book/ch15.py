@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,15 @@ from bnkit.book.exercise import Exercise, Mistake
 from bnkit.book.observe import Facets, Probe, as_seen
 from bnkit.book.quiz import Question, choice
 
-__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS"]
+__all__ = [
+    "CHAPTER",
+    "EXERCISES",
+    "IN_TEXT",
+    "QUESTIONS",
+    "middle_half",
+    "ratio_by_round",
+    "seconds_by_round",
+]
 
 CHAPTER = "15_inference"
 
@@ -316,3 +325,36 @@ QUESTIONS = [
         ],
     ),
 ]
+
+
+# Harness of the chapter
+
+
+@torch.inference_mode()
+def seconds_by_round(
+    models: Mapping[str, nn.Module], x: Tensor, rounds: int = 12, calls: int = 12
+) -> dict[str, list[float]]:
+    """The fastest of several calls of each model in every round, on one thread."""
+    torch.set_num_threads(1)
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    for turn in range(rounds):
+        for name in sorted(models, reverse=turn % 2 == 1):  # there and back: nobody is always first
+            seconds[name].append(min(_one_call(models[name], x) for _ in range(calls)))
+    return seconds
+
+
+def _one_call(model: nn.Module, x: Tensor) -> float:
+    start = time.perf_counter()
+    model(x)
+    return time.perf_counter() - start
+
+
+def ratio_by_round(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    """The ratio of two times within each round."""
+    return [a / b for a, b in zip(above, below, strict=True)]
+
+
+def middle_half(values: Sequence[float]) -> str:
+    """The median, and the quartiles in brackets."""
+    low, mid, high = torch.tensor(values).quantile(torch.tensor([0.25, 0.5, 0.75])).tolist()
+    return f"{mid:.2f} [{low:.2f}, {high:.2f}]"
