@@ -47,6 +47,7 @@ def _copies(count: int) -> Probe:
         )
         for norm in (given[0], given[1][1]):
             norm.running_mean.fill_(7.0)
+            norm.num_batches_tracked.fill_(2)  # as after training: the old average has a weight
         before = copy.deepcopy(given.state_dict())
         net = reestimated(given, [x.clone() for x in batches])
         same = all(torch.equal(before[name], value) for name, value in given.state_dict().items())
@@ -92,7 +93,8 @@ _REESTIMATED = Exercise(
                 Patch("            layer.reset_running_stats()\n", ""),
                 "momentum = None -> momentum = 0.1",
             ),
-            "With momentum 0.1, what share of the old statistics is left after three batches?"),
+            "With momentum 0.1, what share of the old statistics is left after three batches?",
+            (Patch("            layer.reset_running_stats()\n", ""),)),
         Mistake("averaged with momentum", AVERAGE, "momentum = None -> momentum = 0.1",
             "A reset layer starts at 0 and 1. What is left of these after three batches?"),
         Mistake("last batch alone", AVERAGE, "momentum = None -> momentum = 1.0",
@@ -105,6 +107,10 @@ _REESTIMATED = Exercise(
                     "net.train() -> net.eval()",
                 ),
             )),
+        Mistake("all batches as one", AVERAGE,
+            Patch("for x in batches:\n            net(x)", "net(torch.cat(batches))"),
+            "The variance of all examples has a part that no batch sees. How many variances does "
+            "a plain average over three batches average?"),
     ],
     section=FREEZING,
 )  # fmt: skip

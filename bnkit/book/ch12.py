@@ -104,6 +104,27 @@ _MERGE = Exercise(
             "(share * (variances + (means - mean) ** 2)).sum(dim=0) -> (share * "
             "variances.sqrt()).sum(dim=0) ** 2",
             "Which of the two adds up over examples: squared distances, or their root?"),
+        Mistake("weights along the wrong axis", SIX_NUMBERS, "[:, None] -> ",
+            "The counts have shape (P,), the means (P, C). With which axis of the means do the "
+            "counts line up?"),
+        Mistake("counts in place of shares", SIX_NUMBERS, "(counts / counts.sum()) -> counts",
+            "Merge two batches that are both all 1. Is the mean of their union 1?",
+            ("counts / counts.sum() -> counts * counts.sum()",)),
+        Mistake("merged over the features", SIX_NUMBERS, Patch("dim=0", "dim=1", all=True),
+            "Two batches with three features each: how many means should come out?",
+            ("means).sum(dim=0) -> means).sum(dim=1)", "2)).sum(dim=0) -> 2)).sum(dim=1)")),
+        Mistake("one number for all features", SIX_NUMBERS, Patch("sum(dim=0)", "sum()", all=True),
+            "Two features may be measured in meters and in millimeters. How many means do two "
+            "features have?",
+            ("means).sum(dim=0) -> means).sum()", "2)).sum(dim=0) -> 2)).sum()")),
+        Mistake("variance between batches subtracted", SECTION, "variances + -> variances -",
+            "Two batches that lie far apart: is their union wider or narrower than each of them?"),
+        Mistake("means added, not subtracted", SECTION, "(means - mean) -> (means + mean)",
+            "If all batches have the same mean, how large is the variance between them?"),
+        Mistake("distances of the means not squared", SECTION,
+            "(means - mean) ** 2 -> (means - mean).abs()",
+            "If x is in meters, the variance is in square meters. In which unit is what you add?",
+            ("** 2 -> ** 3", "** 2 -> ** 0")),
     ],
     section=SECTION,
 )  # fmt: skip
