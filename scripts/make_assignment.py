@@ -18,8 +18,8 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from bnkit.checks.task import Task
-from bnkit.checks.tasks import TASKS, of_chapter
+from bnkit.book.exercise import Exercise
+from bnkit.book.registry import EXERCISES, exercises_of
 
 BOOK = Path(__file__).parents[1] / "chapters"
 VISIBLE, HIDDEN = 1, 2  # points
@@ -37,7 +37,7 @@ They belong to chapter {number} of *Batch Normalization, Measured*. Replace each
 further tests run that you do not see.
 
 Use no layer of PyTorch that does the whole exercise for you. `check("{name}", {answer})` from
-`bnkit.checks` tells you which mistake it sees."""
+`bnkit.book.registry` tells you which mistake it sees."""
 IMPORTS = """import copy
 import math
 
@@ -45,7 +45,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bnkit.checks import check"""
+from bnkit.book.registry import check"""
 SMALL = """# A small case
 result = check("{name}", {answer}, smallest=True)
 assert result.passed, result"""
@@ -69,28 +69,32 @@ def answered(grade_id: str) -> dict:
     return {"nbgrader": found | {"grade_id": grade_id, "schema_version": 3}}
 
 
-def statement(task: Task, number: int) -> str:
+def statement(exercise: Exercise, number: int) -> str:
     """What to write, the points, and the hints, folded."""
     hints = "\n\n".join(
         f"<details><summary>Hint {i}</summary>\n\n{hint}\n\n</details>"
-        for i, hint in enumerate(task.hints, start=1)
+        for i, hint in enumerate(exercise.hints, start=1)
     )
     points = VISIBLE + HIDDEN
-    return f"**{number}. {task.title}** ({points} points). {task.statement}\n\n{hints}"
+    return f"**{number}. {exercise.title}** ({points} points). {exercise.statement}\n\n{hints}"
 
 
-def cells_of(task: Task, number: int) -> list[NotebookNode]:
+def cells_of(exercise: Exercise, number: int) -> list[NotebookNode]:
     """Statement, answer, visible test and hidden test."""
-    name = task.name.replace("_", "-")
+    name = exercise.name.replace("_", "-")
     contents = [
-        (new_markdown_cell, "statement", statement(task, number), locked),
-        (new_code_cell, "answer", task.marked, answered),
+        (new_markdown_cell, "statement", statement(exercise, number), locked),
+        (new_code_cell, "answer", exercise.marked, answered),
         (new_code_cell, "small", SMALL, lambda grade_id: locked(grade_id, VISIBLE)),
         (new_code_cell, "whole", WHOLE, lambda grade_id: locked(grade_id, HIDDEN)),
     ]
     cells = []
     for make, kind, text, metadata in contents:
-        text = text.format(name=task.name, answer=task.answer) if text in (SMALL, WHOLE) else text
+        text = (
+            text.format(name=exercise.name, answer=exercise.answer)
+            if text in (SMALL, WHOLE)
+            else text
+        )
         cells.append(make(text, metadata=metadata(f"{name}-{kind}"), id=f"{name}-{kind}"))
     return cells
 
@@ -106,8 +110,8 @@ def title(chapter: str) -> str:
 
 def assignment(chapter: str) -> NotebookNode:
     """The teacher's notebook of a chapter's exercises."""
-    tasks = of_chapter(chapter)
-    first = tasks[0]
+    exercises = exercises_of(chapter)
+    first = exercises[0]
     text = INTRODUCTION.format(
         title=title(chapter), number=int(chapter[:2]), name=first.name, answer=first.answer
     )
@@ -115,18 +119,18 @@ def assignment(chapter: str) -> NotebookNode:
         new_markdown_cell(text, metadata=locked("introduction"), id="introduction"),
         new_code_cell(IMPORTS, metadata=locked("imports"), id="imports"),
     ]
-    for number, task in enumerate(tasks, start=1):
-        cells += cells_of(task, number)
+    for number, exercise in enumerate(exercises, start=1):
+        cells += cells_of(exercise, number)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
 def chapters(numbers: list[str]) -> list[str]:
     """Names of the chapters with these numbers, or of all that have exercises."""
-    names = dict.fromkeys(task.chapter for task in TASKS.values())
+    names = dict.fromkeys(exercise.chapter for exercise in EXERCISES.values())
     if not numbers:
         return list(names)
-    found = [of_chapter(re.sub(r"^(\d)$", r"0\1", number))[0].chapter for number in numbers]
+    found = [exercises_of(re.sub(r"^(\d)$", r"0\1", number))[0].chapter for number in numbers]
     return list(dict.fromkeys(found))
 
 

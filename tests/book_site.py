@@ -82,7 +82,8 @@ MATH_ERRORS = """() => [
 BROKEN_IMAGES = """() => [...document.images]
   .filter(i => !i.complete || !i.naturalWidth).map(i => i.src.slice(0, 80))"""
 
-ALT_TEXTS = """() => [...document.querySelectorAll('.bd-article img')].map(i => i.alt)"""
+ALT_TEXTS = """() => [...document.querySelectorAll('.bd-article img')]
+  .filter(i => !i.closest('[aria-hidden=true]')).map(i => i.alt)"""
 
 OVERFLOWING = """() => document.documentElement.scrollWidth <= innerWidth ? [] :
   [...document.querySelectorAll('.bd-article *')]
@@ -96,6 +97,31 @@ CUT_TABLES = """() => [...document.querySelectorAll('.bd-article table')]
     const box = table.closest('.pst-scrollable-table-container') || table.parentElement;
     return box.scrollWidth > box.clientWidth + 1;
   }).map(table => table.textContent.trim().slice(0, 80))"""
+
+OPEN_FOLDS = """() => document.querySelectorAll('.bd-article details')
+  .forEach(fold => { fold.open = true; })"""
+
+# Code and printed output of which a part is out of sight.
+CUT_TEXT = """selector => [...document.querySelectorAll(selector)].filter(pre => {
+  for (let box = pre; !box.matches('.bd-article'); box = box.parentElement)
+    if (box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== 'visible')
+      return true;
+  return pre.scrollWidth > pre.clientWidth + 1;
+}).map(pre => pre.textContent.trim().slice(0, 80))"""
+CODE = ".bd-article pre"
+PRINTED = ".bd-article .output:is(.stream, .text_plain, .stderr, .traceback) pre"
+
+# How tall the labels of 11 px are shown in each figure that a cell drew, as far as it is visible.
+LABEL_SIZES = """() => [...document.querySelectorAll('.bd-article .cell_output img')]
+  .filter(i => !i.closest('.bnkit, .bnpg'))
+  .map(i => [i.src.split('/').pop(), 11 * i.getBoundingClientRect().width / i.naturalWidth])"""
+
+# Of figures in parts: what is seen of each, as shares of the window, and its alternative text.
+PANELS = """() => [...document.querySelectorAll('.panels')].map(figure =>
+  [...figure.querySelectorAll('img')].map(i => ({
+    alt: i.alt, hidden: !!i.closest('[aria-hidden=true]'), shown: i.checkVisibility(),
+    height: i.closest('.crop').getBoundingClientRect().height,
+  })))"""
 
 # Boxes around outputs and figures whose ground is much paler than the dark page.
 PALE_BOXES = """() => [...document.querySelectorAll(

@@ -16,8 +16,14 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from book_site import (
     AXE_RULES,
+    CODE,
+    CUT_TEXT,
+    LABEL_SIZES,
     NO_CHROMIUM,
     NO_SITE,
+    OPEN_FOLDS,
+    PANELS,
+    PRINTED,
     SCHEMES,
     SITE,
     WIDTHS,
@@ -176,6 +182,49 @@ def test_page_has_no_pale_box_in_the_dark(visit: Callable, name: str) -> None:
 @every_page
 def test_page_is_accessible(visit: Callable, name: str, width: int, scheme: str) -> None:
     assert not visit(name, width, scheme).faults
+
+
+@pytest.fixture(scope="module")
+def phone(browser: Browser) -> Iterator[Page]:
+    context = open_context(browser, WIDTHS["phone"], "light")
+    yield context.new_page()
+    context.close()
+
+
+every_chapter = pytest.mark.parametrize("name", CHAPTERS)
+
+
+@in_chromium
+@every_chapter
+def test_no_code_or_output_is_cut_off_on_a_desktop(desktop: Page, name: str) -> None:
+    open_page(desktop, (SITE / name).as_uri()).evaluate(OPEN_FOLDS)
+    assert not desktop.evaluate(CUT_TEXT, CODE)
+
+
+@in_chromium
+@every_chapter
+def test_printed_output_wraps_on_a_phone(phone: Page, name: str) -> None:
+    open_page(phone, (SITE / name).as_uri()).evaluate(OPEN_FOLDS)
+    assert not phone.evaluate(CUT_TEXT, PRINTED)
+
+
+@in_chromium
+@every_chapter
+def test_labels_of_figures_are_legible_on_a_phone(phone: Page, name: str) -> None:
+    open_page(phone, (SITE / name).as_uri()).evaluate(OPEN_FOLDS)
+    assert not [label for label in phone.evaluate(LABEL_SIZES) if label[1] < 9]
+    assert phone.evaluate("document.documentElement.scrollWidth") <= WIDTHS["phone"]
+    for figure in phone.evaluate(PANELS):
+        assert all(crop["shown"] and crop["height"] > 50 for crop in figure)
+
+
+@in_chromium
+@every_chapter
+def test_a_figure_in_parts_is_whole_on_a_desktop_and_read_once(desktop: Page, name: str) -> None:
+    open_page(desktop, (SITE / name).as_uri()).evaluate(OPEN_FOLDS)
+    for first, *others in desktop.evaluate(PANELS):
+        assert first["shown"] and first["alt"] and not first["hidden"]
+        assert not any(crop["shown"] or crop["alt"] or not crop["hidden"] for crop in others)
 
 
 @in_chromium

@@ -10,6 +10,7 @@ from torch import nn
 from bnkit.book.ch02 import feature_spread
 from bnkit.book.registry import EXERCISES, check
 
+
 def textbook(x, weight, bias, eps):
     mu = x.mean(dim=0)
     var = ((x - mu) ** 2).mean(dim=0)
@@ -247,3 +248,20 @@ def test_feature_spread_draws_a_dot_at_each_mean_sorted():
     axes = feature_spread({"before": [[1.0, 2.0], [3.0, 0.0]]})
     assert axes[0].get_title(loc="left") == "before"
     assert axes[0].lines[0].get_ydata().tolist() == [1.0, 2.0]
+
+
+def eigen(x, eps=1e-5):
+    centered = x - x.mean(dim=0)
+    cov = centered.T @ centered / len(x)
+    values, vectors = torch.linalg.eigh(cov + eps * torch.eye(x.shape[1]))
+    return centered @ vectors @ torch.diag(values.rsqrt()) @ vectors.T
+
+
+def singular(x):
+    u, _, vt = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+    return len(x) ** 0.5 * u @ vt
+
+
+@pytest.mark.parametrize("answer", [eigen, singular])
+def test_a_right_whitening_passes_however_it_is_written(answer):
+    assert check("whiten", answer).passed

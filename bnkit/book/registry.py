@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
-from importlib.util import find_spec
 
+from bnkit.book import (
+    ch01,
+    ch02,
+    ch03,
+    ch04,
+    ch05,
+    ch06,
+    ch07,
+    ch08,
+    ch09,
+    ch10,
+    ch11,
+    ch12,
+    ch13,
+    ch14,
+    ch15,
+    ch16,
+    ch17,
+)
 from bnkit.book.exercise import Exercise, examine
 from bnkit.book.quiz import Question
 from bnkit.book.result import CheckResult
@@ -14,8 +31,25 @@ from bnkit.book.run import LIMIT
 
 __all__ = ["CHAPTERS", "EXERCISES", "IN_TEXT", "QUESTIONS", "check", "exercises_of"]
 
-_NAMES = [f"bnkit.book.ch{number:02}" for number in range(1, 18)]
-CHAPTERS = [import_module(name) for name in _NAMES if find_spec(name)]
+CHAPTERS = (
+    ch01,
+    ch02,
+    ch03,
+    ch04,
+    ch05,
+    ch06,
+    ch07,
+    ch08,
+    ch09,
+    ch10,
+    ch11,
+    ch12,
+    ch13,
+    ch14,
+    ch15,
+    ch16,
+    ch17,
+)
 EXERCISES: dict[str, Exercise] = {e.name: e for chapter in CHAPTERS for e in chapter.EXERCISES}
 QUESTIONS: dict[str, list[Question]] = {c.CHAPTER: c.QUESTIONS for c in CHAPTERS}
 IN_TEXT: dict[str, Question] = {k: v for c in CHAPTERS for k, v in c.IN_TEXT.items()}

@@ -1,0 +1,62 @@
+"""Chapter 1's exercises: the pixels that never light and the stack whose inputs are centered."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mutants import share_named
+
+from bnkit.book import ch01
+from bnkit.book.registry import EXERCISES, check
+
+
+def by_variance(batch, test):
+    dead = batch.var(dim=0) == 0
+    return int(dead.sum()), (test[:, dead] != batch[0, dead]).any(1).double().mean()
+
+
+def by_range(batch, test):
+    low, high = batch.aminmax(dim=0)
+    columns = (low == high).nonzero()[:, 0]
+    woken = [any(row[c] != low[c] for c in columns) for row in test]
+    return len(columns), sum(woken) / len(woken)
+
+
+@pytest.mark.parametrize("answer", [by_variance, by_range])
+def test_a_right_count_of_dead_pixels_passes(answer):
+    result = check("dead_pixels", answer)
+    assert result.passed, repr(result)
+
+
+def in_place(x, weights):
+    layers = []
+    for weight in weights:
+        z = x.mm(weight)
+        z -= z.mean(0, keepdim=True)
+        layers.append(z.clone())
+        x = z.clamp_(min=0)
+    return layers
+
+
+def recursive(x, weights):
+    if not weights:
+        return ()
+    z = torch.einsum("nc,cd->nd", x, weights[0])
+    z = z - torch.stack([column.mean() for column in z.T])
+    return (z, *recursive(torch.relu(z), weights[1:]))
+
+
+@pytest.mark.parametrize("answer", [in_place, recursive])
+def test_a_right_centered_stack_passes(answer):
+    result = check("propagate_centered", answer)
+    assert result.passed, repr(result)
+
+
+def test_a_stack_that_returns_its_last_layer_alone_is_told_the_number():
+    result = check("propagate_centered", lambda x, weights: in_place(x, weights)[-1:])
+    assert (result.status, result.stage) == ("unknown", "number of layers")
+
+
+@pytest.mark.parametrize("name", [e.name for e in ch01.EXERCISES])
+def test_small_changes_of_the_solution_are_named(name):
+    assert share_named(EXERCISES[name]) >= 0.85

@@ -1,0 +1,92 @@
+"""Chapter 15's exercises: folding."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from mutants import share_named
+from torch import nn
+
+from bnkit.book import ch15
+from bnkit.book.registry import EXERCISES, check
+from bnkit.functional import fold_batch_norm
+
+
+def chapter(layer, bn):
+    a = bn.weight / torch.sqrt(bn.running_var + bn.eps)
+    folded = copy.deepcopy(layer)
+    folded.weight = nn.Parameter(a.view(-1, *[1] * (layer.weight.dim() - 1)) * layer.weight)
+    folded.bias = nn.Parameter(a * (layer.bias - bn.running_mean) + bn.bias)
+    return folded
+
+
+def exercise(layer, bn):
+    with_bias = copy.deepcopy(layer)
+    if layer.bias is None:
+        with_bias.bias = nn.Parameter(torch.zeros(len(layer.weight)))
+    return chapter(with_bias, bn)
+
+
+def library(layer, bn):
+    if isinstance(layer, nn.Linear):
+        return nn.utils.fuse_linear_bn_eval(layer, bn)
+    return nn.utils.fuse_conv_bn_eval(layer, bn)
+
+
+def rows(layer, bn):
+    folded = copy.deepcopy(layer)
+    bias = torch.zeros(len(layer.weight))
+    with torch.no_grad():
+        for c in range(len(bias)):
+            a = bn.weight[c] / (bn.running_var[c] + bn.eps) ** 0.5
+            folded.weight[c] *= a
+            start = 0 if layer.bias is None else layer.bias[c]
+            bias[c] = a * (start - bn.running_mean[c]) + bn.bias[c]
+    folded.bias = nn.Parameter(bias)
+    return folded
+
+
+def measured(layer, bn):
+    """A function in place of a layer, for it is asked only for outputs."""
+    return lambda x: bn(layer(x))
+
+
+@pytest.mark.parametrize("answer", [fold_batch_norm, exercise, library, rows, measured])
+def test_a_right_fold_passes_however_it_is_written(answer):
+    assert check("fold", answer).passed
+
+
+def test_the_fold_of_the_chapter_lacks_only_layers_without_bias():
+    result = check("fold", chapter)
+    assert result.mistake == "layers without bias not handled"
+    assert "layer.bias - bn.running_mean" in result.error
+
+
+def test_an_unknown_fold_shows_expected_and_received_numbers():
+    result = check("fold", lambda layer, bn: lambda x: 2 * bn(layer(x)))
+    assert result.status == "unknown"
+    assert torch.allclose(result.sample.received, 2 * result.sample.expected)
+
+
+@torch.no_grad()
+def forward(bn, conv):
+    a = bn.weight / torch.sqrt(bn.running_var + bn.eps)
+    c = bn.bias - a * bn.running_mean
+    folded = copy.deepcopy(conv)
+    spread = c.view(1, -1, 1, 1).expand(-1, -1, 2, 2)
+    shift = nn.functional.conv2d(spread, conv.weight, conv.bias)
+    folded.bias = nn.Parameter(shift.flatten())
+    folded.weight *= a[:, None, None]
+    return folded
+
+
+def test_a_right_fold_forward_passes():
+    result = check("fold_forward", forward)
+    assert result.passed, repr(result)
+
+
+@pytest.mark.parametrize("name", [e.name for e in ch15.EXERCISES])
+def test_small_changes_of_the_solution_are_named(name):
+    assert share_named(EXERCISES[name]) >= 0.85
