@@ -110,9 +110,10 @@ class TwicePatience(Stopper):
         super().__init__(2 * patience, delta)
 
 
-def test_an_unknown_mistake_is_told_where_the_values_part():
+def test_a_rule_that_never_stops_is_told_what_gives_the_same_results():
     result = check("early_stopping", TwicePatience)
-    assert (result.status, result.stage) == ("unknown", "stop")
+    assert result.status == "mistake"
+    assert result.mistake == "the results are those of a wrong sign in counter"
     assert result.sample.inputs["losses"] == [0.5, 0.75]
     assert (result.sample.expected, result.sample.received) == ("after epoch 2", "never")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 
-from bnkit.checks.tasks import TASKS, of_chapter
+from bnkit.book.registry import EXERCISES, exercises_of
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
@@ -26,7 +27,7 @@ MACHINE_PATH = re.compile(
     r"(?<![\w.:/])/(?:home|root|Users|tmp|work|usr|var|opt|mnt|private)/|[A-Z]:\\\\?\w"
 )
 WORDS = range(1_500, 2_801)
-MAX_CELL_LINES, MAX_CHAPTER_LINES = 30, 250
+MAX_STATEMENTS, MAX_COLUMNS = 20, 76
 
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -49,8 +50,8 @@ def code_cells(path: Path) -> list[nbformat.NotebookNode]:
     return [cell for cell in read(path).cells if cell.cell_type == "code"]
 
 
-def code_lines(cell: nbformat.NotebookNode) -> int:
-    return sum(bool(line.strip()) for line in cell.source.splitlines())
+def statements(cell: nbformat.NotebookNode) -> int:
+    return sum(isinstance(node, ast.stmt) for node in ast.walk(ast.parse(cell.source)))
 
 
 def links(path: Path) -> list[str]:
@@ -106,16 +107,16 @@ def test_shows_each_of_its_exercises_that_can_be_checked_below_its_stub(path: Pa
     for before, cell in pairwise(cells):
         if cell.cell_type == "code" and cell.source.startswith("exercise("):
             name, answer = re.fullmatch(r'exercise\("(\w+)", (\w+)\)', cell.source).groups()
-            assert before.source.endswith(TASKS[name].stub)
-            assert answer == TASKS[name].answer
+            assert before.source.endswith(EXERCISES[name].stub)
+            assert answer == EXERCISES[name].answer
             shown.append(name)
-    assert shown == [task.name for task in of_chapter(path.stem, in_book=True)]
+    assert shown == [task.name for task in exercises_of(path.stem, in_book=True)]
     assert cells[-1].source == f'progress("{path.stem}")'
 
 
 @notebooks
 def test_page_shows_quizzes_and_progress_without_the_call_that_makes_them(path: Path) -> None:
-    calls = [c for c in code_cells(path) if re.match(r"(questions\.\w+|progress)\(", c.source)]
+    calls = [c for c in code_cells(path) if re.match(r"(ask|check_yourself|progress)\(", c.source)]
     assert len(calls) >= 2
     assert not [c.id for c in calls if "remove-input" not in c.metadata.get("tags", [])]
 
@@ -128,12 +129,37 @@ def test_is_neither_a_note_nor_a_treatise(path: Path) -> None:
 
 @notebooks
 def test_code_cells_are_short(path: Path) -> None:
-    lengths = {cell.id: code_lines(cell) for cell in code_cells(path)}
-    assert not {name: n for name, n in lengths.items() if n > MAX_CELL_LINES}
-    for_the_reader = [
-        n for name, n in lengths.items() if name.startswith(("exercise-", "progress"))
+    lengths = {cell.id: statements(cell) for cell in code_cells(path)}
+    assert not {name: n for name, n in lengths.items() if n > MAX_STATEMENTS}
+
+
+@notebooks
+def test_code_fits_a_phone_held_sideways(path: Path) -> None:
+    shown = [
+        cell for cell in code_cells(path) if "remove-input" not in cell.metadata.get("tags", [])
     ]
-    assert sum(lengths.values()) - sum(for_the_reader) <= MAX_CHAPTER_LINES
+    lines = [(cell.id, line) for cell in shown for line in cell.source.splitlines()]
+    assert not [(name, line) for name, line in lines if len(line) > MAX_COLUMNS]
+
+
+@notebooks
+def test_printed_lines_fit_the_column_of_code(path: Path) -> None:
+    for cell in code_cells(path):
+        printed = "".join(o.text for o in cell.outputs if o.get("name") == "stdout")
+        assert not [line for line in printed.splitlines() if len(line) > MAX_COLUMNS], cell.id
+
+
+def comprehensions(cell: nbformat.NotebookNode) -> list[ast.AST]:
+    kinds = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+    return [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, kinds)]
+
+
+@notebooks
+def test_no_comprehension_trains_or_loops_within_a_loop(path: Path) -> None:
+    for cell in code_cells(path):
+        for node in comprehensions(cell):
+            assert len(node.generators) == 1, (cell.id, ast.unparse(node))
+            assert "train(" not in ast.unparse(node), (cell.id, ast.unparse(node))
 
 
 @notebooks

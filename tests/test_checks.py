@@ -11,34 +11,35 @@ from pathlib import Path
 import pytest
 import torch
 
-from bnkit import checks
-from bnkit.checks import Mistake, examine
-from bnkit.checks.catalogue import EXERCISES, MISTAKES
+from bnkit.book.exercise import Mistake, Patch, compose, examine
+from bnkit.book.registry import EXERCISES, check
 from bnkit.book.run import run_limited
 
+MISTAKES = [mistake for exercise in EXERCISES.values() for mistake in exercise.mistakes]
 CHAPTERS = Path(__file__).parents[1] / "chapters"
 VERSIONS = [
-    pytest.param(mistake, wrong, id=f"{mistake.exercise}: {mistake.name} {number}")
-    for mistake in MISTAKES
-    for number, wrong in enumerate(mistake.versions)
+    pytest.param(name, mistake, change, id=f"{name}: {mistake.name} {number}")
+    for name, exercise in EXERCISES.items()
+    for mistake in exercise.mistakes
+    for number, change in enumerate(mistake.versions)
 ]
 
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_right_answer_passes(name):
-    assert examine(EXERCISES[name], EXERCISES[name].right).passed
+    assert examine(EXERCISES[name], EXERCISES[name].solution).passed
 
 
-@pytest.mark.parametrize("mistake, wrong", VERSIONS)
-def test_the_check_names_exactly_this_mistake(mistake: Mistake, wrong):
-    result = examine(EXERCISES[mistake.exercise], wrong)
+@pytest.mark.parametrize("name, mistake, change", VERSIONS)
+def test_the_check_names_exactly_this_mistake(name: str, mistake: Mistake, change):
+    result = examine(EXERCISES[name], EXERCISES[name].build(change))
     assert (result.status, result.mistake) == ("mistake", mistake.name)
     assert result.hint == mistake.hint
     assert result.sample is not None
 
 
 def test_the_catalogue_holds_forty_mistakes_with_one_name_each():
-    names = [(mistake.exercise, mistake.name) for mistake in MISTAKES]
+    names = [(name, mistake.name) for name, e in EXERCISES.items() for mistake in e.mistakes]
     assert len(set(names)) == len(names)
     assert len({name for _, name in names}) >= 40
 
@@ -70,7 +71,7 @@ def test_an_operation_that_pytorch_lacks_is_no_stub():
     def integers(x, weight, bias, eps):
         return torch.lerp(x.long(), x.long(), 0.5)
 
-    result = checks.check_forward(integers)
+    result = check("forward", integers)
     assert result.status == "raised"
     assert "implemented for" in result.error
 
@@ -89,14 +90,14 @@ def stubborn(*args, **options):
 @pytest.mark.parametrize("endless", [hang, stubborn])
 def test_code_that_hangs_is_stopped(endless):
     begun = time.monotonic()
-    result = checks.check_forward(endless, limit=0.2)
+    result = check("forward", endless, limit=0.2)
     assert result.status == "stopped"
     assert time.monotonic() - begun < 5
 
 
 def test_a_call_that_python_cannot_interrupt_does_not_hold_the_check():
     begun = time.monotonic()
-    assert checks.check_forward(lambda *_: time.sleep(8), limit=0.1).status == "stopped"
+    assert check("forward", lambda *_: time.sleep(8), limit=0.1).status == "stopped"
     assert time.monotonic() - begun < 5
 
 
@@ -106,7 +107,7 @@ def divides_by_zero(x, weight, bias, eps):
 
 
 def test_an_exception_is_reported_with_the_learners_own_line():
-    result = checks.check_forward(divides_by_zero)
+    result = check("forward", divides_by_zero)
     assert result.status == "raised"
     assert "ZeroDivisionError" in result.error
     assert "return x * (1 / count)" in result.error
@@ -116,8 +117,8 @@ def test_an_exception_inside_torch_is_reported_with_the_learners_own_line():
     def sizes(x, weight, bias, eps):
         return x @ x
 
-    error = checks.check_forward(sizes).error or ""
-    assert checks.check_forward(sizes).status in {"raised", "unknown"}
+    error = check("forward", sizes).error or ""
+    assert check("forward", sizes).status in {"raised", "unknown"}
     assert not error or "return x @ x" in error
 
 
@@ -130,7 +131,7 @@ def test_no_check_leaves_an_exception(name, answer):
 
 
 def test_returning_nothing_is_said_in_words():
-    assert "return" in checks.check_forward(lambda *_: None).hint
+    assert "return" in check("forward", lambda *_: None).hint
 
 
 def greedy(x, weight, bias, eps):
@@ -151,15 +152,15 @@ def test_random_numbers_dtype_and_inputs_are_as_before():
     expected = torch.rand(3), random.random()
     torch.manual_seed(0)
     random.seed(0)
-    assert checks.check_forward(greedy).passed
-    assert checks.check_forward(greedy).passed
+    assert check("forward", greedy).passed
+    assert check("forward", greedy).passed
     assert torch.get_default_dtype() == torch.float32
     assert torch.equal(torch.rand(3), expected[0])
     assert random.random() == expected[1]
 
 
 def test_a_result_shows_itself_in_words_and_numbers():
-    result = checks.check_forward(lambda x, weight, bias, eps: weight * x + bias)
+    result = check("forward", lambda x, weight, bias, eps: weight * x + bias)
     text, html = repr(result), result._repr_html_()
     for part in ("Not yet", "expected output", "received output", "[1, 10]"):
         assert part in text
@@ -172,11 +173,11 @@ def test_the_text_of_a_learner_is_escaped():
     def tagged(*args):
         raise ValueError("<b>bold</b>")
 
-    assert "<b>" not in checks.check_forward(tagged)._repr_html_()
+    assert "<b>" not in check("forward", tagged)._repr_html_()
 
 
 def test_a_known_mistake_says_what_to_reread():
-    result = checks.check_forward(lambda x, weight, bias, eps: x * weight + bias)
+    result = check("forward", lambda x, weight, bias, eps: x * weight + bias)
     assert result.mistake is None
     assert "chapter 2" in repr(result)
     assert "chapter 2" in result._repr_html_()
@@ -187,7 +188,7 @@ def test_a_result_is_returned_where_work_is_done_in_time():
 
 
 def test_in_a_page_of_the_site_the_chapter_is_linked_as_a_page(monkeypatch):
-    result = checks.check_forward(lambda x, weight, bias, eps: x * weight + bias)
+    result = check("forward", lambda x, weight, bias, eps: x * weight + bias)
     for home, link in {"baked": "02_equations.html", "live": "02_equations.ipynb"}.items():
         monkeypatch.setenv("BNKIT_WIDGETS", home)
         assert f'href="{link}"' in result._repr_html_()
@@ -199,7 +200,23 @@ def test_the_same_code_meets_the_same_random_numbers_every_time():
         return x
 
     drawn = []
-    checks.check_forward(draw)
+    check("forward", draw)
     calls = len(drawn)
-    checks.check_forward(draw)
+    check("forward", draw)
     torch.testing.assert_close(drawn[calls:], drawn[:calls], rtol=0, atol=0)
+
+
+def test_a_patch_replaces_a_text_that_occurs_once():
+    assert compose("gamma * x_hat + beta", "gamma * -> ", " + beta -> ") == "x_hat"
+    assert Patch("x", "y", all=True).apply("x + x") == "y + y"
+
+
+@pytest.mark.parametrize("change", ["x -> y", "z -> y"])
+def test_a_patch_that_fits_twice_or_never_is_refused(change):
+    with pytest.raises(ValueError, match="expected .* once in the solution, found it [02] times"):
+        compose("x + x", change)
+
+
+def test_a_change_without_an_arrow_is_refused():
+    with pytest.raises(ValueError, match="expected 'old -> new' with one arrow, got 'x'"):
+        compose("x", "x")

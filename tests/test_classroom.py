@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from bnkit.checks.tasks import TASKS, of_chapter
+from bnkit.book.registry import EXERCISES, exercises_of
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "make_assignment.py"
@@ -25,8 +25,8 @@ SCORES = {"right": 3 * POINTS, "half": POINTS + 1, "empty": 0}
 
 def answers() -> dict[str, dict[str, str]]:
     """What each student hands in, by exercise; what is not there stays a stub."""
-    names = [task.name for task in of_chapter(CHAPTER)]
-    right = {name: TASKS[name].source for name in names}
+    names = [task.name for task in exercises_of(CHAPTER)]
+    right = {name: EXERCISES[name].source for name in names}
     half = {"forward": right["forward"], "forward_2d": ONE_EPSILON}  # right for small epsilon
     return {"right": right, "half": half, "empty": {}}
 
@@ -117,19 +117,19 @@ def test_feedback_names_the_mistake(graded, course):
 def test_the_release_holds_no_solution_and_no_hidden_test(course):
     text = (course / "release" / CHAPTER / f"{CHAPTER}.ipynb").read_text(encoding="utf-8")
     assert "BEGIN" not in text
-    for task in of_chapter(CHAPTER):
+    for task in exercises_of(CHAPTER):
         assert task.parts[1].splitlines()[-1].strip() not in text
 
 
 def test_a_student_finds_the_stubs_of_the_book(course):
     cells = [cell for cell in read(course, "release").cells if kind(cell)["solution"]]
-    assert [cell.source for cell in cells] == [task.stub for task in of_chapter(CHAPTER)]
+    assert [cell.source for cell in cells] == [task.stub for task in exercises_of(CHAPTER)]
 
 
 def test_the_source_holds_the_solutions_of_the_book(course):
     cells = [cell for cell in read(course, "source").cells if kind(cell)["solution"]]
     lines = [re.sub(r"\n +### (BEGIN|END) SOLUTION", "", cell.source) for cell in cells]
-    assert lines == [task.source for task in of_chapter(CHAPTER)]
+    assert lines == [task.source for task in exercises_of(CHAPTER)]
 
 
 def test_students_cannot_change_tests_and_statements(course):
@@ -146,11 +146,11 @@ def test_an_unknown_chapter_is_told_which_there_are(tmp_path):
     assert "expected one of 01_why_normalize" in done.stderr
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", EXERCISES)
 def test_every_exercise_can_become_a_cell_of_an_assignment(name):
-    marked = TASKS[name].marked
+    marked = EXERCISES[name].marked
     compile(marked, name, "exec")
     cleared = re.sub(
         r"### BEGIN SOLUTION.*### END SOLUTION", "raise NotImplementedError", marked, flags=re.S
     )
-    assert cleared == TASKS[name].stub
+    assert cleared == EXERCISES[name].stub

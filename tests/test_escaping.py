@@ -19,7 +19,7 @@ from bnkit.book.registry import EXERCISES
 from bnkit.book.result import CheckResult, Sample
 
 EVIL = """<img src=x onerror="window.hacked=1"><script>window.hacked=2</script></script>"'><b>&"""
-LINK = "https://example.org/\"onmouseover=window.hacked=3><img/src=x/onerror=window.hacked=4>"
+LINK = 'https://example.org/"onmouseover=window.hacked=3><img/src=x/onerror=window.hacked=4>'
 
 
 def draw(a):

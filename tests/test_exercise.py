@@ -15,11 +15,9 @@ import torch.nn.functional as F
 from chromium import chromium, opened, standalone
 from torch import nn
 
+from bnkit.book.cards import RECORDS, exercise, progress
 from bnkit.book.quiz import choice, quiz
-from bnkit.checks import check, exercise, progress
-from bnkit.checks.catalogue import EXERCISES
-from bnkit.checks.record import RECORDS
-from bnkit.checks.tasks import TASKS, of_chapter
+from bnkit.book.registry import EXERCISES, check, exercises_of
 
 
 @pytest.fixture(autouse=True)
@@ -57,29 +55,29 @@ def answer_in_notebook(monkeypatch, fn, name: str = "to_pytorch"):
 
 
 def test_every_exercise_has_a_task_and_every_task_a_check():
-    assert set(TASKS) == set(EXERCISES)
+    assert set(EXERCISES) == set(EXERCISES)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", EXERCISES)
 def test_the_solution_passes_with_the_imports_of_a_chapter_alone(name):
     names = {"copy": copy, "math": math, "torch": torch, "F": F, "nn": nn}
-    exec(TASKS[name].source, names)
-    result = check(name, names[TASKS[name].answer])
+    exec(EXERCISES[name].source, names)
+    result = check(name, names[EXERCISES[name].answer])
     assert result.passed, repr(result)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", EXERCISES)
 def test_the_stub_is_not_started_and_has_the_signature_of_the_solution(name):
     names = {"nn": nn}
-    exec(TASKS[name].stub, names)
-    assert check(name, names[TASKS[name].answer]).status == "not started"
-    assert TASKS[name].stub.startswith(TASKS[name].source.splitlines()[0])
-    assert 2 <= len(TASKS[name].stub.splitlines()) <= 4
+    exec(EXERCISES[name].stub, names)
+    assert check(name, names[EXERCISES[name].answer]).status == "not started"
+    assert EXERCISES[name].stub.startswith(EXERCISES[name].source.splitlines()[0])
+    assert 2 <= len(EXERCISES[name].stub.splitlines()) <= 4
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", EXERCISES)
 def test_the_statement_names_what_to_write_and_two_or_three_hints_lead_there(name):
-    task = TASKS[name]
+    task = EXERCISES[name]
     assert f"`{task.answer}(" in task.statement
     assert 2 <= len(task.hints) <= 3
     assert not [hint for hint in task.hints if hint in task.source]
@@ -87,13 +85,13 @@ def test_the_statement_names_what_to_write_and_two_or_three_hints_lead_there(nam
 
 def test_every_chapter_has_an_exercise_with_a_card():
     chapters = {f"{number:02}" for number in range(1, 18)}
-    assert {task.chapter[:2] for task in TASKS.values() if task.in_book} == chapters
+    assert {task.chapter[:2] for task in EXERCISES.values() if task.in_book} == chapters
 
 
 @pytest.mark.parametrize("chapter", ["", "99", "equations"])
 def test_a_chapter_without_exercises_is_told_which_have_some(chapter):
     with pytest.raises(ValueError, match="expected one of 01_why_normalize"):
-        of_chapter(chapter)
+        exercises_of(chapter)
 
 
 # Baked
@@ -126,7 +124,7 @@ def test_a_wrong_answer_is_shown_with_its_mistake():
 
 @pytest.mark.usefixtures("baked")
 def test_hints_and_solution_are_folded_one_by_one():
-    source = exercise("whiten", TASKS["whiten"].solution).source
+    source = exercise("whiten", EXERCISES["whiten"].solution).source
     summaries = re.findall(r"<details><summary[^>]*>(.*?)</summary>", source)
     assert summaries == ["Hint 1", "Hint 2", "Hint 3", "Solution"]
     assert "linalg" in source.split("Solution</summary>")[1]
@@ -146,11 +144,11 @@ def committed() -> dict[str, str]:
 @pytest.mark.usefixtures("baked")
 def test_a_committed_page_shows_each_exercise_as_it_is_now():
     cards = committed()
-    assert set(cards) == {task.name for task in TASKS.values() if task.in_book}
+    assert set(cards) == {task.name for task in EXERCISES.values() if task.in_book}
     for name, shown in cards.items():
         names = {"nn": nn}
-        exec(TASKS[name].stub, names)
-        assert exercise(name, names[TASKS[name].answer]).source == shown, name
+        exec(EXERCISES[name].stub, names)
+        assert exercise(name, names[EXERCISES[name].answer]).source == shown, name
 
 
 def test_an_unknown_exercise_is_told_which_there_are():
@@ -187,7 +185,7 @@ def browser():
 def page_file(baked, tmp_path):
     choices = [choice("yes", "Indeed.", correct=True), choice("no", "Look again.")]
     quizzes = [quiz(text, choices) for text in ("First?", "Second?")]
-    card = exercise("layer_2d", TASKS["layer_2d"].solution)
+    card = exercise("layer_2d", EXERCISES["layer_2d"].solution)
     file = tmp_path / "page.html"
     standalone(file, *quizzes, card, progress("05_manual_implementation"))
     return file
@@ -265,7 +263,7 @@ def test_a_name_that_the_notebook_lacks_means_the_answer_given():
 
 @pytest.mark.usefixtures("live")
 def test_hints_come_one_at_a_time():
-    _, _, button, _, hints, _ = parts(exercise("whiten", TASKS["whiten"].solution))
+    _, _, button, _, hints, _ = parts(exercise("whiten", EXERCISES["whiten"].solution))
     assert hints.value == ""
     for number in (1, 2, 3):
         assert button.description == f"Hint {number} of 3"
@@ -295,7 +293,7 @@ def test_an_answer_that_hangs_is_stopped_and_the_card_goes_on(monkeypatch):
         while True:
             pass
 
-    monkeypatch.setattr("bnkit.checks.live_card.LIMIT", 0.2)
+    monkeypatch.setattr("bnkit.book.cards.LIMIT", 0.2)
     _, button, _, found, _, _ = parts(exercise("to_pytorch", endless))
     button.click()
     assert "Stopped" in found.value
@@ -304,7 +302,7 @@ def test_an_answer_that_hangs_is_stopped_and_the_card_goes_on(monkeypatch):
 
 @pytest.mark.usefixtures("live")
 def test_the_solution_is_there_and_folded():
-    *_, solution = parts(exercise("whiten", TASKS["whiten"].solution))
+    *_, solution = parts(exercise("whiten", EXERCISES["whiten"].solution))
     assert solution.value.startswith("<details><summary")
 
 

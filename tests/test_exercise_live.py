@@ -12,7 +12,7 @@ from live_kernel import OLD, environment, installed, jupyterlab, notebook, run_a
 pytestmark = pytest.mark.live
 
 STUB = """
-from bnkit.checks import exercise, progress
+from bnkit.book.cards import exercise, progress
 
 def to_pytorch(keras_momentum):
     raise NotImplementedError
@@ -72,7 +72,7 @@ def test_a_card_is_live_under_the_current_ipywidgets(tmp_path):
 
 
 def test_a_hanging_answer_is_stopped_in_a_real_kernel(tmp_path):
-    short = "import bnkit.checks.live_card as live\nlive.LIMIT = 0.5"
+    short = "import bnkit.book.cards as live\nlive.LIMIT = 0.5"
     env = environment(BNKIT_WIDGETS="live")
     *_, [stopped], [after] = run(tmp_path, env, STUB, CARD, short, HANGS, PRESS, "print(1)")
     assert "Stopped" in stopped.text

@@ -1,61 +1,99 @@
-"""The import graph of bnkit: only downwards.
+"""The import graph of bnkit, read from the files: only downwards, and everything is used."""
 
-A module split off another for its length is no row of the table: its imports count as those of
-whoever imports it.
-"""
+from __future__ import annotations
 
 import ast
 from pathlib import Path
 
+import nbformat
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "bnkit"
-MAY_IMPORT = {
-    "functional": set(),
-    "data": set(),
-    "layers": {"functional"},
-    "storage": set(),
-    "models": {"layers", "storage"},
-    "parallel": set(),
-    "training": {"parallel", "storage"},
-    "distributed": {"functional", "layers"},
-    "plots": set(),
-    "explore": {"functional", "plots"},
-    "quiz": set(),
-    "questions": {"quiz"},
-    "checks": {"functional", "layers", "training", "distributed"},
-    "workers": {"distributed", "models", "data", "training"},
-    "cli": {
-        *("functional", "data", "layers", "models", "storage"),
-        *("training", "parallel", "distributed", "workers"),
-    },
-    "claims": set(),
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "bnkit"
+MODULES = {
+    path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted(PACKAGE.rglob("*.py"))
 }
+LAYERS = {  # a part of bnkit and what it may import beside itself
+    "functional": {"shapes"},
+    "shapes": set(),
+    "storage": set(),
+    "layers": {"functional", "shapes"},
+    "relatives": {"functional", "layers", "shapes"},
+    "models": {"layers", "relatives", "storage"},
+    "data": {"storage"},
+    "training": {"storage"},
+    "distributed": {"functional", "layers", "shapes", "training"},
+    "plots": set(),
+}
+MAX_LINES, MAX_FUNCTION, MAX_MEDIAN = 600, 40, 10
 
 
-@pytest.mark.parametrize("module", MAY_IMPORT)
-def test_imports_only_downwards(module):
-    assert reached(module, {module}) <= MAY_IMPORT[module] | {module}
-
-
-def reached(module, seen):
-    """The table's modules that `module` imports, itself or through modules not in the table."""
+def imported(path: Path) -> set[str]:
+    """The modules of bnkit that a file imports, wherever in the file."""
     found = set()
-    for name in imported(module) - seen:
-        seen.add(name)
-        found |= {name} if name in MAY_IMPORT else reached(name, seen)
-    return found
-
-
-def imported(module):
-    files = [f for f in (PACKAGE / f"{module}.py", *(PACKAGE / module).rglob("*.py")) if f.exists()]
-    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
-    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    for node in nodes:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
         if isinstance(node, ast.ImportFrom) and node.level == 0:
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
-    return {name.split(".")[1] for name in names if name.startswith("bnkit.")}
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    names = set(MODULES.values())
+    known = {n if n in names else n.rpartition(".")[0] for n in found if n.startswith("bnkit.")}
+    return known - {"bnkit"}
 
 
-def test_the_graph_is_read_from_the_files():
-    assert "functional" in reached("layers", {"layers"})
+def part(module: str) -> str:
+    return module.split(".")[1]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_imports_only_downwards(name):
+    files = [path for path, module in MODULES.items() if module.split(".")[1:2] == [name]]
+    reached = {part(module) for path in files for module in imported(path)}
+    assert files
+    assert reached <= LAYERS[name] | {name}
+
+
+def test_only_the_book_imports_the_book():
+    outside = [path for path in MODULES if "book" not in path.parts]
+    found = {path.name for path in outside if any(part(m) == "book" for m in imported(path))}
+    assert found <= {"cli.py", "reference.py"}
+
+
+def test_a_chapter_imports_only_earlier_chapters():
+    for path in PACKAGE.glob("book/ch[0-9]*.py"):
+        chapters = {m for m in imported(path) if m.startswith("bnkit.book.ch")}
+        assert all(m < f"bnkit.book.{path.stem}" for m in chapters), path.name
+
+
+def test_every_import_of_a_notebook_exists():
+    for path in sorted(ROOT.glob("chapters/[0-9]*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type != "code" or "bnkit" not in cell.source or cell.id == "setup":
+                continue
+            for node in ast.walk(ast.parse(cell.source)):
+                if isinstance(node, ast.ImportFrom) and node.module.startswith("bnkit"):
+                    loaded = __import__(node.module, fromlist=["*"])
+                    missing = [a.name for a in node.names if not hasattr(loaded, a.name)]
+                    missing = [n for n in missing if f"{node.module}.{n}" not in MODULES.values()]
+                    assert not missing, (path.name, node.module, missing)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=MODULES.get)
+def test_a_file_has_at_most_600_lines(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def body_lines(node: ast.FunctionDef) -> int:
+    first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+    return node.end_lineno - first.lineno + 1
+
+
+def test_functions_are_short():
+    lengths = {}
+    for path, module in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lengths[f"{module}.{node.name}:{node.lineno}"] = body_lines(node)
+    assert not {name: n for name, n in lengths.items() if n > MAX_FUNCTION}
+    assert sorted(lengths.values())[len(lengths) // 2] <= MAX_MEDIAN

@@ -8,10 +8,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from bnkit.questions import IN_TEXT, ask
+from bnkit.book.cards import ask
+from bnkit.book.registry import IN_TEXT
 
 CHAPTERS = Path(__file__).parents[1] / "chapters"
-CALL = re.compile(r'questions\.ask\("([^"]+)"\)')
+CALL = re.compile(r'ask\("([^"]+)"\)')
 
 
 def asked() -> dict[str, list]:

@@ -10,8 +10,9 @@ import pytest
 import yaml
 from chromium import chromium, opened, standalone
 
+from bnkit.book.cards import check_yourself
 from bnkit.book.page import prose
-from bnkit.questions import QUESTIONS, check_yourself
+from bnkit.book.registry import QUESTIONS
 
 ROOT = Path(__file__).parents[1]
 ALL = [

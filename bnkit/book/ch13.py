@@ -355,9 +355,7 @@ def sharing_table(
     title: str = "",
     fmt: str = "{:.2f}",
 ) -> Axes:
-    """The numbers of an (N, C, L) tensor, one line of L numbers for each channel of each
-    example.
-    """
+    """The numbers of an (N, C, L) tensor: a line of L numbers for each example's channel."""
     values, groups = to_numpy(values).astype(float), to_numpy(groups)
     if values.shape != groups.shape:
         raise ValueError(f"got values {values.shape} and groups {groups.shape}, expected one shape")

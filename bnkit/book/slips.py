@@ -55,6 +55,7 @@ def slips_of(source: str) -> list[Slip]:
             changed = _replaced(source, place, by)
             if changed != original and changed not in found:
                 name = f"{kind} in {where.name}" if where.name else kind
+                name = f"the results are those of {name}"
                 found[changed] = Slip(name, HINTS[kind], changed)
     return list(found.values())
 

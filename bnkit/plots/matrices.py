@@ -57,7 +57,9 @@ def step_table(
     return ax
 
 
-def draw_cells(ax: Axes, matrix: np.ndarray, cmap: Colormap, low: float, high: float, fmt: str) -> None:
+def draw_cells(
+    ax: Axes, matrix: np.ndarray, cmap: Colormap, low: float, high: float, fmt: str
+) -> None:
     """Filled cells with their numbers, dark on pale and white on strong color."""
     image = ax.imshow(matrix, cmap=cmap, vmin=low, vmax=high, aspect="auto")
     for (i, j), value in np.ndenumerate(matrix):
@@ -70,6 +72,7 @@ def draw_cells(ax: Axes, matrix: np.ndarray, cmap: Colormap, low: float, high: f
 
 
 def name_cells(ax: Axes, shape: tuple[int, int], rows: Sequence, columns: Sequence) -> None:
+    """Labels of the rows and columns."""
     ax.set(yticks=range(len(rows)), yticklabels=rows, xticks=range(len(columns)))
     ax.set_xticklabels(columns)
     ax.set_xticks(np.arange(1, shape[1]) - 0.5, minor=True)
