@@ -25,6 +25,7 @@ __all__ = [
     "EXERCISES",
     "IN_TEXT",
     "QUESTIONS",
+    "best_rate",
     "sharing",
     "sharing_block",
     "sharing_table",
@@ -329,6 +330,14 @@ QUESTIONS = [
         ],
     ),
 ]
+
+
+# Harness of the chapter
+
+
+def best_rate(run: Callable[..., float], rates: Sequence[float], seed: int) -> float:
+    """The learning rate with the best score in one run."""
+    return max(rates, key=lambda lr: run(lr=lr, seed=seed))
 
 
 # Figures of the chapter

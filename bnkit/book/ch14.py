@@ -12,7 +12,7 @@ from bnkit.book.exercise import Exercise, Mistake, Patch
 from bnkit.book.observe import Facets, Probe, as_seen
 from bnkit.book.quiz import Question, choice
 
-__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "at_best_rate", "best_rate"]
+__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "at_best_rate"]
 
 CHAPTER = "14_architectures"
 
@@ -198,8 +198,3 @@ def at_best_rate(
     """The scores of all seeds at the learning rate with the best mean score."""
     tried = [[run(lr=lr, seed=seed) for seed in seeds] for lr in rates]
     return max(tried, key=sum)
-
-
-def best_rate(run: Callable[..., float], rates: Sequence[float], seed: int) -> float:
-    """The learning rate with the best score in one run."""
-    return max(rates, key=lambda lr: run(lr=lr, seed=seed))
