@@ -1,7 +1,7 @@
 """Figures that keep their labels legible on a phone.
 
-A figure of a chapter is up to 770 px wide with labels of 11 px: shrunk to a phone they would be 5 px
-tall. So at build each picture that a cell puts out is looked at, and book.css shows it on a narrow
+A figure of a chapter is up to 770 px wide with labels of 11 px: shrunk to a phone they would be
+5 px tall. So at build each picture that a cell puts out is looked at, and book.css shows it on a narrow
 screen in one of two ways; on a desktop and on paper it stays as it is.
 
 - Where fully blank columns part its panels it is cut there, and the parts are shown below each
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import html
 import re
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,8 +93,8 @@ def parts(picture: Picture) -> list[list[Span]]:
         return [[left], [*shared_labels(picture, blanks, gap), right]]
     if len(blanks) >= 4:  # a row of small pictures: two by two
         cuts = [0, *(center(span) for span in blanks[1::2]), width]
-        if max(b - a for a, b in zip(cuts, cuts[1:], strict=False)) <= NARROW:
-            return [[span] for span in zip(cuts, cuts[1:], strict=False)]
+        if max(b - a for a, b in pairwise(cuts)) <= NARROW:
+            return [[span] for span in pairwise(cuts)]
     return whole
 
 

@@ -213,7 +213,7 @@ def test_a_patch_replaces_a_text_that_occurs_once():
 
 @pytest.mark.parametrize("change", ["x -> y", "z -> y"])
 def test_a_patch_that_fits_twice_or_never_is_refused(change):
-    with pytest.raises(ValueError, match="expected .* once in the solution, found it [02] times"):
+    with pytest.raises(ValueError, match=r"expected .* once in the solution, found it [02] times"):
         compose("x + x", change)
 
 

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from bnkit.book.ch10 import fill_block
+from bnkit.book.claims import Difference
 from bnkit.book.exercise import Exercise, Mistake, Patch
 from bnkit.book.observe import Facets, Probe, as_seen
 from bnkit.book.quiz import Question, choice
 
-__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS"]
+__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "said"]
 
 CHAPTER = "11_batch_size"
 
@@ -194,3 +195,8 @@ QUESTIONS = [
         ],
     ),
 ]
+
+
+def said(difference: Difference, digits: int = 1) -> str:
+    """A mean and its standard error, as the claims of this chapter write them."""
+    return f"{difference.mean:+.{digits}f} ± {difference.standard_error:.{digits}f}"
