@@ -1,8 +1,8 @@
 """Figures that keep their labels legible on a phone.
 
 A figure of a chapter is up to 770 px wide with labels of 11 px: shrunk to a phone they would be
-5 px tall. So at build each picture that a cell puts out is looked at, and book.css shows it on a narrow
-screen in one of two ways; on a desktop and on paper it stays as it is.
+5 px tall. So at build each picture that a cell puts out is looked at, and book.css shows it on a
+narrow screen in one of two ways; on a desktop and on paper it stays as it is.
 
 - Where fully blank columns part its panels it is cut there, and the parts are shown below each
   other: the same file several times, each time cropped. If the panels share the numbers beside the

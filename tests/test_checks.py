@@ -207,7 +207,7 @@ def test_the_same_code_meets_the_same_random_numbers_every_time():
 
 
 def test_a_patch_replaces_a_text_that_occurs_once():
-    assert compose("gamma * x_hat + beta", "gamma * -> ", " + beta -> ") == "x_hat"
+    assert compose("gamma * x_hat + beta", Patch("gamma * ", ""), " + beta -> ") == "x_hat"
     assert Patch("x", "y", all=True).apply("x + x") == "y + y"
 
 

@@ -217,7 +217,7 @@ def compose(source: str, *changes: Change) -> str:
         TypeError: One of the changes is a callable, which has no text.
 
     Example:
-        >>> compose("gamma * x_hat + beta", "gamma * -> ", " + beta -> ")
+        >>> compose("gamma * x_hat + beta", Patch("gamma * ", ""), " + beta -> ")
         'x_hat'
     """
     for change in changes:
