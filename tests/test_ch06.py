@@ -110,12 +110,33 @@ class TwicePatience(Stopper):
         super().__init__(2 * patience, delta)
 
 
-def test_a_rule_that_never_stops_is_told_what_gives_the_same_results():
+def test_an_unknown_mistake_is_told_where_the_values_part():
     result = check("early_stopping", TwicePatience)
-    assert result.status == "mistake"
-    assert result.mistake == "the results are those of a wrong sign in counter"
+    assert (result.status, result.stage) == ("unknown", "stop")
     assert result.sample.inputs["losses"] == [0.5, 0.75]
     assert (result.sample.expected, result.sample.received) == ("after epoch 2", "never")
+
+
+class Misspelled(Stopper):
+    def __call__(self, val_loss, model):
+        if val_loss < self.bestloss - self.delta:
+            self.best_loss = val_loss
+
+
+def test_a_misspelled_attribute_is_told_by_its_line_alone():
+    result = check("early_stopping", Misspelled)
+    assert (result.status, result.mistake) == ("raised", None)
+    assert "self.bestloss" in result.error
+
+
+class Unstoppable(Stopper):
+    def __call__(self, val_loss, model):
+        super().__call__(val_loss, model)
+        self.early_stop = False
+
+
+def test_a_rule_that_never_stops_is_named():
+    assert check("early_stopping", Unstoppable).mistake == "never stops"
 
 
 @torch.no_grad()
@@ -215,6 +236,56 @@ def test_a_mistake_in_an_evaluation_is_named():
     assert check("evaluate", chatty).mistake == "eval() forgotten"
 
 
+def flat_argmax(model, loader):
+    model.eval()
+    loss, _ = training.evaluate(model, loader)
+    hits = [model(x).argmax() == y for x, y in loader]
+    return loss, torch.cat(hits).float().mean()
+
+
+def mean_over_samples(model, loader):
+    loss, accuracy = training.evaluate(model, loader)
+    summed = sum(F.cross_entropy(model(x), y) for x, y in loader)
+    return summed / sum(len(y) for _, y in loader), accuracy
+
+
+EVALUATIONS = {
+    flat_argmax: "argmax over the wrong axis",
+    mean_over_samples: "batch means divided by the number of samples",
+}
+
+
+@pytest.mark.parametrize("answer", EVALUATIONS, ids=lambda answer: answer.__name__)
+def test_a_slip_in_an_evaluation_is_named(answer):
+    assert check("evaluate", answer).mistake == EVALUATIONS[answer]
+
+
+def test_two_mistakes_in_an_evaluation_are_named_although_one_of_them_raises():
+    def averaged_in_training_mode(model, loader):
+        losses, hits = [], []
+        for x, y in loader:
+            output = model(x)
+            losses.append(F.cross_entropy(output, y).item())
+            hits.append((output.argmax(1) == y).float().mean().item())
+        return sum(losses) / len(losses), sum(hits) / len(hits)
+
+    found = check("evaluate", averaged_in_training_mode).mistake
+    assert "eval() forgotten" in found
+    assert "mean of batch means" in found
+
+
 @pytest.mark.parametrize("name", [e.name for e in ch06.EXERCISES])
 def test_small_changes_of_the_solution_are_named(name):
     assert share_named(EXERCISES[name]) >= 0.85
+
+
+def test_a_confusion_matrix_colors_mistakes_alone():
+    ax = ch06.confusion_matrix([0, 0, 1], [0, 1, 1], num_classes=2)
+    assert [text.get_text() for text in ax.texts] == ["1", "1", "0", "1"]
+
+
+def test_the_title_of_a_stopping_point_tells_what_is_kept():
+    ax = ch06.stopping_point([0.5, 0.4, 0.45, 0.42], kept=2, stopped=4)
+    assert ax.get_title(loc="left") == "keeps epoch 2 (loss 0.400), stops after epoch 4"
+    ax = ch06.stopping_point([0.5, 0.4], kept=2)
+    assert ax.get_title(loc="left").endswith("no stop within 2 epochs")

@@ -1,4 +1,4 @@
-"""Chapter 6: its questions, exercises, mistakes and figures."""
+"""Chapter 6, MNIST with early stopping: its questions, exercises, mistakes and figures."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ THE_LOSS = "06_mnist_early_stopping.ipynb#The loss, by hand"
 FUNCTIONS = "06_mnist_early_stopping.ipynb#Training and validation functions"
 RULE = "06_mnist_early_stopping.ipynb#When to stop: the rule on seven numbers"
 
+
+# Evaluation
 
 _Y = torch.tensor([0, 1, 0, 1, 1])
 
@@ -119,10 +121,24 @@ _EVALUATE = Exercise(
             "The accuracy is asked for as a share. Between which two numbers does it lie?"),
         Mistake("error in place of accuracy", FUNCTIONS, "hits / count -> 1 - hits / count",
             "A perfect model: which accuracy do you report?"),
+        Mistake("argmax over the wrong axis", FUNCTIONS, "argmax(dim=1) -> argmax(dim=0)",
+            "The scores have shape (N, C). How many predictions does a batch of N images need, and "
+            "over which axis is each of them the largest?",
+            ("argmax(dim=1) -> argmax()",)),
+        Mistake("batch means divided by the number of samples", THE_LOSS, ', reduction="sum" -> ',
+            "F.cross_entropy has already divided by the size of the batch. What does your last "
+            "line divide by?"),
+        Mistake("loss or hits never added up", FUNCTIONS,
+            Patch('        loss += F.cross_entropy(logits, y, reduction="sum").item()\n', ""),
+            "Print both sums after each batch. Which of them does not move?",
+            (Patch("        hits += (logits.argmax(dim=1) == y).sum().item()\n", ""),)),
     ],
     section=FUNCTIONS,
     in_book=False,
 )  # fmt: skip
+
+
+# One step of training
 
 
 def training_step(model, optimizer, x, y):
@@ -217,6 +233,9 @@ _TRAINING_STEP = Exercise(
 )  # fmt: skip
 
 
+# Early stopping
+
+
 class Stopper:
     def __init__(self, patience, delta):
         self.patience, self.delta = patience, delta
@@ -300,6 +319,7 @@ _EARLY_STOPPING = Exercise(
         _probe([0.5, 0.3125, 0.28125], 2, delta=0.25),
         _probe([1.0, 0.875, 0.625, 0.5, 0.5, 0.5], 2, delta=0.25),
         _probe([1.0, 0.5, 0.75, 0.25, 0.5, 0.375, 0.5], 3),
+        _probe([0.5, 0.75, 0.75, 0.75], 1),
         _probe([0.5, 0.5, 0.5], 2, essential=False),
         _probe([0.5, math.nan, 0.75], 2, essential=False),
     ],
@@ -375,6 +395,18 @@ _EARLY_STOPPING = Exercise(
             "Compare nan with any number: which comparisons are true? What does your rule make of "
             "a nan?",
             ("if val_loss < -> if not val_loss >=",)),
+        Mistake("never stops", RULE, Patch("            self.counter += 1\n", ""),
+            "Replay a loss that only rises, and print counter and early_stop after each epoch. "
+            "Which of them does not move?",
+            (
+                "self.counter += 1 -> self.counter -= 1",
+                Patch("            self.early_stop = self.counter >= self.patience\n", ""),
+            )),
+        Mistake("best loss never lowered", RULE,
+            "self.best_loss, self.counter = val_loss, 0 -> self.counter = 0",
+            "Which loss is the third epoch compared with? Print it."),
+        Mistake("stops from the start", RULE, 'float("inf"), 0, False -> float("inf"), 0, True',
+            "What does early_stop say after the first epoch, which is the best so far?"),
     ],
     section=RULE,
 )  # fmt: skip

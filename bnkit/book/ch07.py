@@ -1,4 +1,4 @@
-"""Chapter 7: its questions, exercises, mistakes and figures."""
+"""Chapter 7, Speed and learning rate: its questions, exercises, mistakes and figures."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ __all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "learning_panels", "q
 CHAPTER = "07_speed_and_learning_rate"
 
 BRAKE = "07_speed_and_learning_rate.ipynb#By hand: a step that brakes itself"
+
+
+# The turn of a weight vector
 
 
 def turn(w, grad, lr):
@@ -78,6 +81,14 @@ _TURN = Exercise(
             "(w @ new) / (w.norm() * new.norm()) -> (w @ grad) / (w.norm() * grad.norm())",
             "For the gradient of a scale-invariant loss yours is always 90. Which two vectors "
             "enclose the angle by which w turns?"),
+        Mistake("length of the step", BRAKE, "return new.norm() -> return (lr * grad).norm()",
+            "With learning rate 0 the vector stays where it is. Which length do you return then?"),
+        Mistake("cosine without the lengths", BRAKE, " / (w.norm() * new.norm()) -> ",
+            "A cosine lies between -1 and 1, however long the vectors are. Does yours?",
+            (" / (w.norm() * new.norm()) ->  / w.norm()", "w.norm() * new.norm() -> w.norm() ** 2"),
+        ),
+        Mistake("divided by the gradient", BRAKE, "lr * grad -> lr / grad",
+            "Double the gradient. Should the step be twice as long, or half as long?"),
     ],
     section=BRAKE,
 )  # fmt: skip

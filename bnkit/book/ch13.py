@@ -112,6 +112,11 @@ _LAYER_NORM = Exercise(
             ),
             "The values are right and the gradient is not. Does each x also act through the mean "
             "and the variance?"),
+        Mistake("averaged axis not kept", FOUR_SETS,
+            "x.mean(dim=1, keepdim=True) -> x.mean(dim=1)",
+            "Print the shapes of x and of your mean and variance. Which axes line up?",
+            ("** 2).mean(dim=1, keepdim=True) -> ** 2).mean(dim=1)",
+             Patch("dim=1, keepdim=True", "dim=1", all=True))),
     ],
     section=FUNCTION,
     locate=_locate,
@@ -183,6 +188,12 @@ _GROUP_NORM = Exercise(
         Mistake("unbiased variance in the forward pass", WHICH_VARIANCE,
             "((split - mean) ** 2).mean( -> split.var(",
             "By which number does your variance divide, for a group of 4 numbers: 3 or 4?"),
+        Mistake("averaged axes not kept", FOUR_SETS,
+            "split.mean((2, 3, 4), keepdim=True) -> split.mean((2, 3, 4))",
+            "Print the shapes of the split tensor and of your mean and variance. Which axes line "
+            "up?",
+            ("** 2).mean((2, 3, 4), keepdim=True) -> ** 2).mean((2, 3, 4))",
+             Patch("(2, 3, 4), keepdim=True", "(2, 3, 4)", all=True))),
     ],
     section=FUNCTION,
     in_book=False,
@@ -243,6 +254,12 @@ _FAMILY = Exercise(
         Mistake("positions not averaged", TRAP,
             "(0, 2, 3) if over_batch else (2, 3) -> (0, 2) if over_batch else (2,)",
             "Layer normalization has two readings. Which of them shares a mean among positions?"),
+        Mistake("averaged axes not kept", FOUR_SETS,
+            "split.mean(dims, keepdim=True) -> split.mean(dims)",
+            "Print the shapes of the split tensor and of your mean and variance. Which axes line "
+            "up?",
+            ("(centered**2).mean(dims, keepdim=True) -> (centered**2).mean(dims)",
+             Patch("dims, keepdim=True", "dims", all=True))),
     ],
     section=FUNCTION,
 )  # fmt: skip
@@ -344,6 +361,7 @@ def best_rate(run: Callable[..., float], rates: Sequence[float], seed: int) -> f
 
 
 _HUES = [COLORS[k] for k in ("bn", "other", "layer", "group", "sky", "plain", "reference")]
+_HUES.append("#F0E442")  # eight sets at most are shown, each in a color of its own
 _INK = "#15181d"
 
 

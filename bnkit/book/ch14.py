@@ -123,7 +123,12 @@ _CLOSE_DOORS = Exercise(
         Mistake("inner blocks missed", RESNET, "net.modules() -> net.children()",
             "A block may lie inside a Sequential inside the network. Does your loop get there?"),
         Mistake("convolution in place of normalization", RESNET, "branch[-1] -> branch[-2]",
-            "Print the last two layers of the branch. Which of them did you set to 0?"),
+            "Print the last two layers of the branch. Which of them did you set to 0?",
+            ("branch[-1] -> branch[0]",)),
+        Mistake("no door closed", RESNET, "nn.init.zeros_(module.branch[-1].weight) -> pass",
+            "Print the weight of a branch's last layer before and after. Does your loop get there, "
+            "and does it write into the parameter?",
+            ('hasattr(module, "branch") -> hasattr(module, "branches")',)),
     ],
     section=RESNET,
 )  # fmt: skip

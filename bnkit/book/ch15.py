@@ -82,6 +82,12 @@ def _folds(kind: str, inputs: int, outputs: int, bias: bool = True) -> Probe:
     return Probe(shown, run, essential=bias)
 
 
+def _returns(fold: Callable) -> Facets:
+    """Tells an answer that raises by itself from one whose layer does."""
+    folded = fold(_pair("Linear", 2, 2)[0], _bn("Linear", 2))
+    return {"can be called": "yes" if callable(folded) else "no"}
+
+
 def _keeps_the_layer(fold: Callable) -> Facets:
     layer, x = _pair("Linear", 2, 2)
     fold(layer, _bn("Linear", 2))
@@ -109,6 +115,7 @@ _FOLD = Exercise(
         _folds("Conv", 2, 2),
         _folds("Linear", 2, 2, bias=False),
         Probe({"layer": "Linear(2, 2)"}, _keeps_the_layer, essential=False),
+        Probe({"layer": "Linear(2, 2)"}, _returns),
     ],
     mistakes=[
         Mistake("bias of the layer forgotten", FUNCTION,
@@ -152,6 +159,13 @@ _FOLD = Exercise(
             "Layers before batch normalization are often made with bias=False. What is b then?"),
         Mistake("given layer changed", FUNCTION, "copy.deepcopy(layer) -> layer",
             "Fold twice in a row from the same layer and bn. Do you get the same answer?"),
+        Mistake("factor and weight do not line up", FUNCTION,
+            "*[1] * (layer.weight.dim() - 1) -> 1",
+            "Print the shapes of a and of the weight, for a linear layer and for a convolution. "
+            "Which axis of the weight are the channels?",
+            ("*[1] * (layer.weight.dim() - 1) -> 1, 1, 1",
+             "(layer.weight.dim() - 1) -> layer.weight.dim()",
+             "a.view(-1, *[1] * (layer.weight.dim() - 1)) -> a.view(1, -1, 1, 1)")),
     ],
     section=FUNCTION,
 )  # fmt: skip

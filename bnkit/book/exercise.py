@@ -190,10 +190,12 @@ class Exercise:
     def slips(self) -> list[tuple[Mistake, list[Observation]]]:
         """The same of every slip that changes a result, and does not raise everywhere."""
         found = []
+        essential = [i for i, probe in enumerate(self.probes) if probe.essential]
         for slip in slips_of(self.source):
             mistake = Mistake(slip.name, self.section, partial(_slipped, self, slip), slip.hint)
             run = run_limited(lambda slip=slip: self.observe(_slipped(self, slip)), 1.0).value
-            if run and _differ(self.expected, run) and not all(seen.exception for seen in run):
+            silent = run and all(run[i].exception for i in essential)
+            if run and _differ(self.expected, run) and not silent:
                 found.append((mistake, run))
         return found
 
@@ -289,7 +291,7 @@ def _judge(
     sample = _sample(*next(each for each in failed if each[0].essential or not essential))
     exception = next((each.exception for _, _, each in failed if each.exception), None)
     found = _known(exercise, seen, looked_at)
-    if not found and not exception:
+    if not found and not all(each.exception for each in seen):
         found = _two_at_once(exercise, seen, looked_at)
     if found:
         told = " and ".join(mistake.name for mistake in found), found[0].hint, found[0].section

@@ -195,7 +195,7 @@ def _of_keyword(parent: ast.AST | None, otherwise: str) -> str:
             parent.arg, otherwise
         )
     if isinstance(parent, ast.Tuple):
-        return "a wrong axis"
+        return "a wrong axis" if all(_is_whole(each) for each in parent.elts) else otherwise
     if isinstance(parent, ast.Call) and isinstance(parent.func, ast.Attribute):
         return "a wrong axis" if parent.func.attr in AXIS_METHODS else otherwise
     return otherwise
@@ -209,6 +209,11 @@ def _arguments(node: ast.Call) -> Iterator[tuple[str, ast.AST]]:
     axes = isinstance(node.func, ast.Attribute) and node.func.attr in {"mean", "sum", "var", "std"}
     if axes and node.args:
         yield "no axis", _with(node, args=node.args[1:], keywords=[])
+
+
+def _is_whole(node: ast.expr) -> bool:
+    node = node.operand if isinstance(node, ast.UnaryOp) else node
+    return isinstance(node, ast.Constant) and type(node.value) is int
 
 
 def _all_numbers(nodes: list[ast.expr]) -> bool:

@@ -15,7 +15,7 @@ from bnkit.functional import Reduce
 __all__ = ["SyncBatchNorm", "convert_sync_batchnorm"]
 
 
-class SyncBatchNorm(layers.OwnForward, nn.SyncBatchNorm):
+class SyncBatchNorm(layers.OwnForward, TorchBatchNorm):
     """Batch normalization of (N, C, *) over the batches of all processes.
 
     A drop-in for `BatchNorm1d`, `BatchNorm2d` and `BatchNorm3d`, with their keys in `state_dict`.
@@ -51,6 +51,21 @@ class SyncBatchNorm(layers.OwnForward, nn.SyncBatchNorm):
 
     Source: ``torch.nn.SyncBatchNorm``, which refuses tensors on the CPU.
     """
+
+    def __init__(
+        self,
+        num_features: int,
+        *args: object,
+        process_group: dist.ProcessGroup | None = None,
+        **options: object,
+    ) -> None:
+        # Not nn.SyncBatchNorm's subclass: DistributedDataParallel refuses those on the CPU.
+        super().__init__(num_features, *args, **options)
+        self.process_group = process_group
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        if x.dim() < 2:
+            raise ValueError(f"SyncBatchNorm expected 2D or more (N, C, *), got {x.dim()}D")
 
     def _agree(self, *tensors: Tensor | None, training: bool) -> tuple[int | None, Reduce | None]:
         if not self.training:  # without running statistics, too, as PyTorch does
