@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from mutants import share_named
@@ -82,3 +83,41 @@ def test_the_family_of_the_chapter_passes():
 @pytest.mark.parametrize("name", [e.name for e in ch13.EXERCISES])
 def test_small_changes_of_the_solution_are_named(name):
     assert share_named(EXERCISES[name]) >= 0.85
+
+
+def test_an_averaged_axis_that_is_not_kept_is_named_although_it_raises():
+    def flat_mean(x, weight, bias, eps):
+        mean = x.mean(1)
+        return weight * (x - mean) / torch.sqrt(x.var(1, False, keepdim=True) + eps) + bias
+
+    def flat_means(x, groups, over_batch):
+        split = x.unflatten(1, (groups, -1))
+        dims = (0, 2, 3) if over_batch else (2, 3)
+        centered = split - split.mean(dims)
+        return (centered / (split.var(dims, False, keepdim=True) + 1e-5).sqrt()).flatten(1, 2)
+
+    assert check("layer_norm", flat_mean).mistake == "averaged axis not kept"
+    assert check("family", flat_means).mistake == "averaged axes not kept"
+
+
+def test_entries_that_share_a_mean_have_one_color_and_one_letter():
+    groups = np.array([[[0, 0, 0], [1, 1, 1]]])  # (N, C, L) = (1, 2, 3)
+    block, table = ch13.sharing(np.arange(6.0).reshape(1, 2, 3), groups, fmt="{:.0f}")
+    assert len({patch.get_facecolor() for patch in table.patches}) == 2
+    assert [text.get_text() for text in table.texts][:4] == ["0", "a", "1", "a"]
+    assert {text.get_text() for text in block.texts} == {"a", "b", "N", "C", "L"}
+
+
+def test_eight_sets_have_eight_colors():
+    groups = np.arange(8).reshape(2, 4, 1)  # instance normalization of two examples
+    table = ch13.sharing_table(np.zeros((2, 4, 1)), groups)
+    assert len({patch.get_facecolor() for patch in table.patches}) == 8
+
+
+def test_values_and_groups_of_different_shapes_are_refused():
+    with pytest.raises(ValueError, match="one shape"):
+        ch13.sharing_table(np.ones((1, 2, 3)), np.zeros((1, 2, 2), dtype=int))
+
+
+def test_the_best_rate_is_that_of_the_best_score():
+    assert ch13.best_rate(lambda lr, seed: seed - abs(lr - 0.1), [0.01, 0.1, 1.0], seed=3) == 0.1

@@ -35,3 +35,33 @@ def test_a_right_door_passes(answer):
 @pytest.mark.parametrize("name", [e.name for e in ch14.EXERCISES])
 def test_small_changes_of_the_solution_are_named(name):
     assert share_named(EXERCISES[name]) >= 0.85
+
+
+def rebound(net):
+    for module in net.modules():
+        if hasattr(module, "branch"):
+            weight = module.branch[-1].weight
+            weight = torch.zeros_like(weight)  # another tensor of the same name
+
+
+def first_layer(net):
+    for module in net.modules():
+        if hasattr(module, "branch"):
+            module.branch[0].weight.data.zero_()
+
+
+@pytest.mark.parametrize(
+    ("answer", "mistake"),
+    [(rebound, "no door closed"), (first_layer, "convolution in place of normalization")],
+)
+def test_a_door_that_stays_open_is_named(answer, mistake):
+    assert check("close_doors", answer).mistake == mistake
+
+
+def test_the_scores_at_the_best_rate_are_those_of_the_highest_mean():
+    scores = {0.1: [80.0, 70.0], 0.3: [78.0, 77.0]}
+
+    def run(lr, seed):
+        return scores[lr][seed]
+
+    assert ch14.at_best_rate(run, [0.1, 0.3], range(2)) == [78.0, 77.0]

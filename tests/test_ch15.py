@@ -90,3 +90,43 @@ def test_a_right_fold_forward_passes():
 @pytest.mark.parametrize("name", [e.name for e in ch15.EXERCISES])
 def test_small_changes_of_the_solution_are_named(name):
     assert share_named(EXERCISES[name]) >= 0.85
+
+
+def one_view_for_both(layer, bn):
+    a = bn.weight / torch.sqrt(bn.running_var + bn.eps)
+    folded = copy.deepcopy(layer)
+    folded.weight = nn.Parameter(a.view(-1, 1, 1, 1) * layer.weight)
+    bias = 0 if layer.bias is None else layer.bias
+    folded.bias = nn.Parameter(a * (bias - bn.running_mean) + bn.bias)
+    return folded
+
+
+def test_a_factor_that_fits_only_images_is_named_although_it_raises():
+    assert check("fold", one_view_for_both).mistake == "factor and weight do not line up"
+
+
+def in_place(layer, bn):
+    folded = copy.deepcopy(layer)
+    folded.weight *= 2
+    return folded
+
+
+def test_an_error_in_the_answer_itself_is_told_as_what_it_is():
+    result = check("fold", in_place)
+    assert (result.status, result.mistake) == ("raised", None)
+    assert "leaf Variable" in result.error
+
+
+def test_each_model_is_timed_once_in_every_round():
+    models = {"a": nn.Identity(), "b": nn.Linear(2, 2)}
+    seconds = ch15.seconds_by_round(models, torch.zeros(1, 2), rounds=3, calls=2)
+    assert [len(each) for each in seconds.values()] == [3, 3]
+    assert all(time > 0 for each in seconds.values() for time in each)
+
+
+def test_a_ratio_compares_the_times_of_one_round():
+    assert ch15.ratio_by_round([2.0, 9.0], [1.0, 3.0]) == [2.0, 3.0]
+
+
+def test_the_middle_half_is_told_as_median_and_quartiles():
+    assert ch15.middle_half([1.0, 2.0, 3.0, 4.0, 5.0]) == "3.00 [2.00, 4.00]"

@@ -116,7 +116,9 @@ _LAYER_NORM = Exercise(
             "x.mean(dim=1, keepdim=True) -> x.mean(dim=1)",
             "Print the shapes of x and of your mean and variance. Which axes line up?",
             ("** 2).mean(dim=1, keepdim=True) -> ** 2).mean(dim=1)",
-             Patch("dim=1, keepdim=True", "dim=1", all=True))),
+             Patch("dim=1, keepdim=True", "dim=1", all=True),
+             ("((x - mean) ** 2).mean(dim=1, -> x.var(dim=1, unbiased=False, ",
+              "x.mean(dim=1, keepdim=True) -> x.mean(dim=1)"))),
     ],
     section=FUNCTION,
     locate=_locate,
@@ -193,7 +195,9 @@ _GROUP_NORM = Exercise(
             "Print the shapes of the split tensor and of your mean and variance. Which axes line "
             "up?",
             ("** 2).mean((2, 3, 4), keepdim=True) -> ** 2).mean((2, 3, 4))",
-             Patch("(2, 3, 4), keepdim=True", "(2, 3, 4)", all=True))),
+             Patch("(2, 3, 4), keepdim=True", "(2, 3, 4)", all=True),
+             ("((split - mean) ** 2).mean((2, 3, 4), -> split.var((2, 3, 4), unbiased=False, ",
+              "split.mean((2, 3, 4), keepdim=True) -> split.mean((2, 3, 4))"))),
     ],
     section=FUNCTION,
     in_book=False,
@@ -259,7 +263,9 @@ _FAMILY = Exercise(
             "Print the shapes of the split tensor and of your mean and variance. Which axes line "
             "up?",
             ("(centered**2).mean(dims, keepdim=True) -> (centered**2).mean(dims)",
-             Patch("dims, keepdim=True", "dims", all=True))),
+             Patch("dims, keepdim=True", "dims", all=True),
+             ("(centered**2).mean(dims, -> split.var(dims, unbiased=False, ",
+              "split.mean(dims, keepdim=True) -> split.mean(dims)"))),
     ],
     section=FUNCTION,
 )  # fmt: skip
