@@ -244,7 +244,8 @@ def flat_argmax(model, loader):
 
 
 def mean_over_samples(model, loader):
-    loss, accuracy = training.evaluate(model, loader)
+    model.eval()
+    _, accuracy = training.evaluate(model, loader)
     summed = sum(F.cross_entropy(model(x), y) for x, y in loader)
     return summed / sum(len(y) for _, y in loader), accuracy
 
@@ -281,6 +282,7 @@ def test_small_changes_of_the_solution_are_named(name):
 
 def test_a_confusion_matrix_colors_mistakes_alone():
     ax = ch06.confusion_matrix([0, 0, 1], [0, 1, 1], num_classes=2)
+    assert ax.images[0].get_array().tolist() == [[0, 1], [0, 0]]
     assert [text.get_text() for text in ax.texts] == ["1", "1", "0", "1"]
 
 

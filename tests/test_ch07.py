@@ -31,6 +31,33 @@ def test_a_right_turn_passes(answer):
     assert result.passed, repr(result)
 
 
+WRONG = {
+    "length of the step": lambda w, grad, lr: ((lr * grad).norm(), ch07.turn(w, grad, lr)[1]),
+    "cosine without the lengths": lambda w, grad, lr: (
+        (w - lr * grad).norm(),
+        math.degrees(math.acos(w @ (w - lr * grad))),
+    ),
+    "uphill": lambda w, grad, lr: ch07.turn(w, -grad, lr),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_turn_is_named(name):
+    assert check("turn", WRONG[name]).mistake == name
+
+
 @pytest.mark.parametrize("name", [e.name for e in ch07.EXERCISES])
 def test_small_changes_of_the_solution_are_named(name):
     assert share_named(EXERCISES[name]) >= 0.85
+
+
+def test_learning_panels_share_one_scale_and_name_their_setting():
+    panels = {"lr 0.1": {"BN": [[50, 90]]}, "lr 1": {"BN": [[60, 95]]}}
+    axes = ch07.learning_panels(panels, x=[10, 20])
+    assert [ax.get_title() or ax.get_title(loc="left") for ax in axes] == ["lr 0.1", "lr 1"]
+    assert {ax.get_ylim() for ax in axes} == {(0, 100)}
+
+
+def test_the_drift_of_quantiles_names_each_line():
+    axes = ch07.quantile_drift({"BN": [[-1.0, 0.0, 1.0], [-0.5, 0.2, 1.1]]})
+    assert [text.get_text() for text in axes[0].texts] == ["15 %", "50 %", "85 %"]
