@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from mutants import share_named
 
 from bnkit.book import ch01
+from bnkit.book.ch01 import layer_histograms
 from bnkit.book.registry import EXERCISES, check
 
 
@@ -60,3 +62,15 @@ def test_a_stack_that_returns_its_last_layer_alone_is_told_the_number():
 @pytest.mark.parametrize("name", [e.name for e in ch01.EXERCISES])
 def test_small_changes_of_the_solution_are_named(name):
     assert share_named(EXERCISES[name]) >= 0.85
+
+
+def test_layer_histograms_share_their_scale_and_print_each_std():
+    axes = layer_histograms([torch.tensor([-1.0, 1.0]), torch.tensor([-2.0, 2.0])])
+    assert [ax.get_xlabel() for ax in axes] == ["std 1", "std 2"]
+    assert axes[0].get_xlim() == axes[1].get_xlim()
+
+
+def test_layer_histograms_draw_on_the_axes_that_they_are_given():
+    axes = plt.subplots(1, 2)[1]
+    assert layer_histograms([[0.0, 1.0], [0.5, -0.5]], axes) is axes
+    plt.close("all")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 from mutants import share_named
 from torch.nn import functional as F
 
 from bnkit.book import ch04
+from bnkit.book.ch04 import backward_graph, batches_on_circle, errors_by_size, gradient_on_circle
 from bnkit.book.registry import EXERCISES, check
 
 
@@ -158,3 +161,34 @@ def test_a_mistake_in_the_backward_pass_is_named():
 @pytest.mark.parametrize("name", [e.name for e in ch04.EXERCISES])
 def test_small_changes_of_the_solution_are_named(name):
     assert share_named(EXERCISES[name]) >= 0.85
+
+
+def test_the_backward_graph_names_a_gradient_for_every_step_taken():
+    named = [len(backward_graph(step=step).texts) for step in range(7)]
+    assert sorted(set(named)) == named
+    assert len({text.get_text() for text in backward_graph().texts} - {""}) == 18
+
+
+@pytest.mark.parametrize("common", [0.0, 2.0])
+def test_normalization_leaves_only_the_tangent_part_of_a_gradient(common):
+    for degrees, left in {60: 0.0, 150: 1.3, 90: 0.65}.items():
+        _, bars = gradient_on_circle(degrees, 60, common=common)
+        heights = [bar.get_height() for bar in bars.containers[1]]
+        np.testing.assert_allclose(np.linalg.norm(heights), left, atol=1e-12)
+        np.testing.assert_allclose(sum(heights), 0, atol=1e-12)
+
+
+def test_errors_by_size_show_the_mean_and_the_whole_range_of_the_seeds():
+    errors = {"detached": [[[1.0, 9.0], [3.0, 9.0]], [[0.5, 9.0], [0.7, 9.0]]]}
+    left, right = errors_by_size(errors, [4, 16], ["error", "angle"])
+    np.testing.assert_allclose(left.lines[0].get_ydata(), [2.0, 0.6])
+    np.testing.assert_allclose(right.lines[0].get_ydata(), [9.0, 9.0])
+    heights = left.collections[0].get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (0.5, 3.0)
+
+
+def test_batches_on_the_circle_are_drawn_on_the_axes_that_are_given():
+    ax = plt.subplots()[1]
+    assert batches_on_circle(torch.rand(4, 3), ax) is ax
+    assert ax.has_data()
+    plt.close("all")

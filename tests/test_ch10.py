@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from mutants import share_named
 from torch import nn
 
 from bnkit.book import ch10
+from bnkit.book.ch10 import along_the_gradient, gradient_by_layer
 from bnkit.book.registry import EXERCISES, check
 
 
@@ -44,3 +46,24 @@ def test_a_right_block_passes(answer):
 @pytest.mark.parametrize("name", [e.name for e in ch10.EXERCISES])
 def test_small_changes_of_the_solution_are_named(name):
     assert share_named(EXERCISES[name]) >= 0.85
+
+
+def test_the_band_along_the_gradient_spans_the_runs_and_the_line_is_their_mean():
+    runs = [[1.0, 3.0], [0.0, 4.0]]
+    left, right = along_the_gradient({"BN": runs}, {"BN": runs}, [0.0, 1.0])
+    for axes in (left, right):
+        assert axes.lines[0].get_ydata().tolist() == [2.0, 2.0]
+        band = axes.collections[0].get_paths()[0].vertices[:, 1]
+        assert (band.min(), band.max()) == (0.0, 4.0)
+
+
+def test_runs_that_do_not_fit_the_steps_are_refused():
+    with pytest.raises(ValueError, match=r"'BN' got shape \(1, 2\), expected \(2, runs\)"):
+        along_the_gradient({"BN": [[1, 2]]}, {"BN": [[1, 2]]}, [0, 1])
+
+
+def test_a_gradient_by_layer_is_drawn_on_the_axes_that_are_given():
+    ax = plt.subplots()[1]
+    assert gradient_by_layer({"BN": [3.0, 2.0, 1.0]}, ax, growth=1.5) is ax
+    assert ax.has_data()
+    plt.close("all")

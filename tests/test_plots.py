@@ -14,19 +14,10 @@ from bnkit import plots
 DRAWN_ON_ONE_AXES = {
     "histogram": lambda ax: plots.histogram(torch.arange(12.0), ax),
     "dots_with_spread": lambda ax: plots.dots_with_spread({"BN": [1, 2], "plain": [0, 1]}, ax),
-    "paired_dots": lambda ax: plots.paired_dots([1.0, 2.0], [2.0, 2.5], ax),
     "learning_curves": lambda ax: plots.learning_curves({"BN": [3.0, 2.0, 1.0]}, ax),
-    "loss_surface_contours": lambda ax: plots.loss_surface_contours(torch.rand(5, 6), ax),
-    "batches_on_circle": lambda ax: plots.batches_on_circle(torch.rand(4, 3), ax),
+    "training_losses": lambda ax: plots.training_losses({"BN": [[2.0, 1.0]]}, ax, width=1),
+    "over_rates": lambda ax: plots.over_rates({"BN": [[80, 82], [91, 92]]}, [0.1, 1.0], ax),
     "step_table": lambda ax: plots.step_table(torch.rand(4, 2), ax),
-    "gradient_by_layer": lambda ax: plots.gradient_by_layer(
-        {"BN": [3.0, 2.0, 1.0]}, ax, growth=1.5
-    ),
-    "merged_shards": lambda ax: plots.merged_shards([[1.0, 2.0], [9.0]], ax),
-    "shares_over_processes": lambda ax: plots.shares_over_processes(
-        {"tree": [1.0, 9]}, [8, 64], ax
-    ),
-    "confusion_matrix": lambda ax: plots.confusion_matrix([0, 1], [1, 1], ax, num_classes=2),
 }
 
 
@@ -103,12 +94,6 @@ def test_a_histogram_counts_values_beyond_its_span_in_the_outermost_bins():
     assert ax.texts[0].get_text() == "mean 0.00\nstd 6.36"
 
 
-def test_layer_histograms_share_their_scale_and_print_each_std():
-    axes = plots.layer_histograms([torch.tensor([-1.0, 1.0]), torch.tensor([-2.0, 2.0])])
-    assert [ax.get_xlabel() for ax in axes] == ["std 1", "std 2"]
-    assert axes[0].get_xlim() == axes[1].get_xlim()
-
-
 def test_learning_curves_show_the_mean_and_the_whole_range_of_the_runs():
     ax = plots.learning_curves({"BN": [[4.0, 2.0], [2.0, 0.0]]})
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [3.0, 1.0])
@@ -130,11 +115,6 @@ def test_learning_curves_read_a_history():
     assert [text.get_text() for text in ax.texts] == ["training", "validation"]
 
 
-def test_paired_dots_refuse_runs_without_a_partner():
-    with pytest.raises(ValueError, match=r"got 1 and 2 results, expected one pair per seed"):
-        plots.paired_dots([1.0], [1.0, 2.0])
-
-
 def test_dots_with_spread_print_the_mean_of_every_group():
     ax = plots.dots_with_spread({"BN": [97.0, 98.0], "plain": [96.0, 96.5]}, fmt="{:.2f}")
     assert [text.get_text() for text in ax.texts] == ["97.50", "96.25"]
@@ -154,79 +134,8 @@ def test_step_tables_with_one_limit_share_their_colours():
     assert strong.images[0].norm(1.0) == weak.images[0].norm(1.0)
 
 
-def test_a_confusion_matrix_colours_mistakes_alone():
-    ax = plots.confusion_matrix([0, 0, 1], [0, 1, 1], num_classes=2)
-    np.testing.assert_array_equal(ax.images[0].get_array(), [[0, 1], [0, 0]])
-    assert [text.get_text() for text in ax.texts] == ["1", "1", "0", "1"]
-
-
 @pytest.mark.parametrize("shape", [(3, 28, 28), (3, 1, 28, 28), (3, 784)])
 def test_a_digit_grid_takes_images_of_every_shape(shape):
     axes = plots.digit_grid(torch.rand(shape), titles=[7, 2, 1], columns=2)
     assert [ax.get_title() for ax in axes] == ["7", "2", "1"]
     assert axes[0].images[0].get_array().shape == (28, 28)
-
-
-def test_the_backward_graph_names_a_gradient_for_every_step_taken():
-    named = [len(plots.backward_graph(step=step).texts) for step in range(7)]
-    assert sorted(set(named)) == named
-    assert len({text.get_text() for text in plots.backward_graph().texts} - {""}) == 18
-
-
-@pytest.mark.parametrize("common", [0.0, 2.0])
-def test_normalization_leaves_only_the_tangent_part_of_a_gradient(common):
-    for degrees, left in {60: 0.0, 150: 1.3, 90: 0.65}.items():
-        _, bars = plots.gradient_on_circle(degrees, 60, common=common)
-        heights = [bar.get_height() for bar in bars.containers[1]]
-        np.testing.assert_allclose(np.linalg.norm(heights), left, atol=1e-12)
-        np.testing.assert_allclose(sum(heights), 0, atol=1e-12)
-
-
-def test_errors_by_size_show_the_mean_and_the_whole_range_of_the_seeds():
-    errors = {"detached": [[[1.0, 9.0], [3.0, 9.0]], [[0.5, 9.0], [0.7, 9.0]]]}
-    left, right = plots.errors_by_size(errors, [4, 16], ["error", "angle"])
-    np.testing.assert_allclose(left.lines[0].get_ydata(), [2.0, 0.6])
-    np.testing.assert_allclose(right.lines[0].get_ydata(), [9.0, 9.0])
-    heights = left.collections[0].get_paths()[0].vertices[:, 1]
-    assert (heights.min(), heights.max()) == (0.5, 3.0)
-
-
-def test_entries_that_share_a_mean_have_one_colour_and_one_letter():
-    groups = np.array([[[0, 0, 0], [1, 1, 1]]])  # (N, C, L) = (1, 2, 3)
-    block, table = plots.sharing(np.arange(6.0).reshape(1, 2, 3), groups, fmt="{:.0f}")
-    assert len({patch.get_facecolor() for patch in table.patches}) == 2
-    assert [text.get_text() for text in table.texts][:4] == ["0", "a", "1", "a"]
-    assert {text.get_text() for text in block.texts} == {"a", "b", "N", "C", "L"}
-
-
-def test_values_and_groups_of_different_shapes_are_refused():
-    with pytest.raises(ValueError, match="one shape"):
-        plots.sharing_table(np.ones((1, 2, 3)), np.zeros((1, 2, 2), dtype=int))
-
-
-def test_the_band_along_the_gradient_spans_the_runs_and_the_line_is_their_mean():
-    runs = [[1.0, 3.0], [0.0, 4.0]]
-    left, right = plots.along_the_gradient({"BN": runs}, {"BN": runs}, [0.0, 1.0])
-    for axes in (left, right):
-        assert axes.lines[0].get_ydata().tolist() == [2.0, 2.0]
-        band = axes.collections[0].get_paths()[0].vertices[:, 1]
-        assert (band.min(), band.max()) == (0.0, 4.0)
-
-
-def test_runs_that_do_not_fit_the_steps_are_refused():
-    with pytest.raises(ValueError, match=r"'BN' got shape \(1, 2\), expected \(2, runs\)"):
-        plots.along_the_gradient({"BN": [[1, 2]]}, {"BN": [[1, 2]]}, [0, 1])
-
-
-def test_merged_shards_show_the_spread_of_all_values_and_averages_do_not():
-    near, far = (plots.merged_shards([[1.0, 3.0], [5.0 + s, 7.0 + s]]) for s in (0, 10))
-    notes = [[text.get_text() for text in ax.texts] for ax in (near, far)]
-    assert notes[0] == ["σ² = 1.00", "σ² = 1.00", "σ² = 5.00", "σ² = 1.00"]
-    assert notes[1] == ["σ² = 1.00", "σ² = 1.00", "σ² = 50.00", "σ² = 1.00"]
-    merged, averaged = near.patches[2:]
-    np.testing.assert_allclose([merged.get_width(), averaged.get_width()], [2 * 5**0.5, 2])
-
-
-def test_shares_over_processes_refuse_a_line_without_a_value_for_each():
-    with pytest.raises(ValueError, match=r"'tree' got 1 values, expected 2"):
-        plots.shares_over_processes({"tree": [1.0]}, [8, 64])

@@ -1,4 +1,4 @@
-"""Training over time, where it stops, and the loss around a point."""
+"""Training over time: curves with a band, and every run's loss to its end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bnkit.plots.style import COLORS, appearance, new_axes, to_numpy
 
-__all__ = ["learning_curves", "loss_surface_contours", "stopping_point"]
+__all__ = ["learning_curves", "training_losses"]
 
 
 def learning_curves(
@@ -80,94 +80,50 @@ def _curve(ax: Axes, name: str, runs: list[np.ndarray], x: object, look: dict[st
     )
 
 
-def stopping_point(
-    val_loss: Sequence[float],
+def training_losses(
+    groups: Mapping[str, Sequence[Sequence[float]]],
     ax: Axes | None = None,
     *,
-    kept: int,
-    stopped: int | None = None,
-    train_loss: Sequence[float] | None = None,
+    width: int = 5,
+    top: float = 4.0,
+    guess: float | None = None,
 ) -> Axes:
-    """A validation curve with the epoch that early stopping keeps and the one where it stops.
+    """The loss of every run, averaged over a few steps; a cross marks where one ends in ``nan``.
 
     Args:
-        val_loss: validation loss after each epoch, with those that the stop spares, if known.
+        groups: name to one list of losses per seed.
         ax: axes to draw on; a new figure by default.
-        kept: epoch, counted from 1, whose weights are kept.
-        stopped: epoch after which training stops; ``None`` if it never does.
-        train_loss: optional training loss of each epoch.
-
-    Returns:
-        The axes; epochs after the stop are drawn faint.
-
-    Example:
-        >>> stopping_point([0.5, 0.4, 0.45, 0.42], kept=2, stopped=4).get_title(loc="left")
-        'keeps epoch 2 (loss 0.400), stops after epoch 4'
-    """
-    ax = new_axes(ax)
-    last = stopped or len(val_loss)
-    curves = {"validation": (to_numpy(val_loss), COLORS["bn"], "-")}
-    if train_loss is not None:
-        curves["training"] = (to_numpy(train_loss), COLORS["other"], "--")
-    for name, (losses, color, line) in curves.items():
-        epochs = np.arange(1, len(losses) + 1)
-        ax.plot(epochs, losses, line, color=color, alpha=0.4, linewidth=1.2)
-        ax.plot(epochs[:last], losses[:last], line, color=color, marker=".")
-        end = (epochs[-1], losses[-1])
-        place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
-        ax.annotate(name, end, color=color, **place)
-    ax.plot(kept, val_loss[kept - 1], "o", markersize=12, fillstyle="none", color=COLORS["text"])
-    title = f"keeps epoch {kept} (loss {val_loss[kept - 1]:.3f}), "
-    if stopped:
-        ax.axvline(stopped, color=COLORS["reference"], linestyle=":")
-    ax.set_title(
-        title + (f"stops after epoch {stopped}" if stopped else f"no stop within {last} epochs")
-    )
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set(xlabel="epoch", ylabel="loss")
-    return ax
-
-
-def loss_surface_contours(
-    losses: object,
-    ax: Axes | None = None,
-    *,
-    x: Sequence[float] | None = None,
-    y: Sequence[float] | None = None,
-    path: object = None,
-    xlabel: str = "direction 1",
-    ylabel: str = "direction 2",
-    levels: int = 12,
-) -> Axes:
-    """Contour lines of a loss over two directions in parameter space, with a path over them.
-
-    Args:
-        losses: matrix (len(y), len(x)).
-        ax: axes to draw on; a new figure by default.
-        x: positions along the first direction, -1 to 1 by default.
-        y: positions along the second direction, -1 to 1 by default.
-        path: optional steps (n, 2) of an optimizer, from the square to the circle.
-        xlabel: label of the horizontal axis.
-        ylabel: label of the vertical axis.
-        levels: number of contour lines.
+        width: number of steps that one point averages.
+        top: largest loss shown; larger ones are drawn at the upper edge.
+        guess: loss of guessing, drawn as a dotted line.
 
     Returns:
         The axes.
 
     Example:
-        >>> loss_surface_contours([[2.0, 1.0], [1.0, 0.0]], path=[[-1, -1], [1, 1]]).get_xlabel()
-        'direction 1'
+        >>> ax = training_losses({"BN": [[2.3, 1.0]], "plain": [[2.3, float("nan")]]}, width=1)
+        >>> ax.get_ylabel()
+        'training loss'
     """
-    losses = to_numpy(losses).astype(float)  # (len(y), len(x))
-    x = np.linspace(-1, 1, losses.shape[1]) if x is None else to_numpy(x)
-    y = np.linspace(-1, 1, losses.shape[0]) if y is None else to_numpy(y)
-    ax = new_axes(ax, figsize=(4.4, 3.6))
-    lines = ax.contour(x, y, losses, levels=levels, cmap="viridis", linewidths=1.2)
-    ax.clabel(lines, lines.levels[1::3], fontsize=8, colors=COLORS["text"])
-    if path is not None:
-        steps = to_numpy(path).astype(float)
-        ax.plot(*steps.T, color=COLORS["plain"], marker=".", linewidth=1.2)
-        ax.plot(*steps[0], "s", color=COLORS["plain"])
-        ax.plot(*steps[-1], "o", color=COLORS["plain"])
-    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax, longest = new_axes(ax), 0
+    for i, (name, runs) in enumerate(groups.items()):
+        look = appearance(name, i)
+        for run in runs:
+            losses = to_numpy(run).astype(float)
+            means = losses[: len(losses) // width * width].reshape(-1, width).mean(1).clip(max=top)
+            steps = width * np.arange(1, len(means) + 1)
+            known = np.isfinite(means)
+            ax.plot(steps[known], means[known], look["linestyle"], color=look["color"], lw=1.2)
+            if not known.all():
+                end = (steps[known][-1], means[known][-1]) if known.any() else (0, top)
+                ax.plot(*end, "x", color=look["color"], markersize=8, clip_on=False)
+            longest = max(longest, steps[-1])
+        ax.plot([], [], look["linestyle"], color=look["color"], label=name)
+    if guess is not None:
+        ax.axhline(guess, color=COLORS["reference"], linestyle=":")
+        ax.annotate(
+            "guessing", (0, guess), (4, 0), textcoords="offset points", va="bottom", fontsize=9
+        )
+    ax.set(xlim=(0, longest), ylim=(0, top), xlabel="step", ylabel="training loss")
+    ax.legend(loc="upper right")
     return ax

@@ -11,13 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bnkit.plots.style import COLORS, appearance, new_axes, number, to_numpy
 
-__all__ = [
-    "dots_with_spread",
-    "histogram",
-    "layer_histograms",
-    "measures_with_spread",
-    "paired_dots",
-]
+__all__ = ["dots_with_spread", "histogram", "measures_with_spread"]
 
 
 def histogram(
@@ -62,45 +56,6 @@ def histogram(
     ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.set(xlabel=xlabel, yticks=[])
     ax.spines["left"].set_visible(False)
-    return ax
-
-
-def layer_histograms(
-    activations: Sequence[object],
-    ax: Sequence[Axes] | None = None,
-    *,
-    names: Sequence[str] | None = None,
-    span: tuple[float, float] = (-3, 3),
-    bins: int = 40,
-    color: str = COLORS["bn"],
-) -> Sequence[Axes]:
-    """One small histogram per layer, side by side on the same scale.
-
-    Args:
-        activations: one tensor per layer, of any shapes.
-        ax: as many axes as layers; a new row of them by default.
-        names: titles, ``"layer 1"`` and so on by default.
-        span: smallest and largest value shown.
-        bins: number of bins.
-        color: fill color.
-
-    Returns:
-        The axes, one per layer.
-
-    Example:
-        >>> len(layer_histograms([[0.0, 1.0], [0.5, -0.5]]))
-        2
-    """
-    count = len(activations)
-    if ax is None:
-        size = (max(1.5 * count, 3.0), 2.0)
-        ax = np.atleast_1d(plt.subplots(1, count, figsize=size, sharex=True)[1])
-    for i, (values, axes) in enumerate(zip(activations, ax, strict=True)):
-        histogram(values, axes, bins=bins, span=span, color=color, xlabel="", show_mean=False)
-        std = to_numpy(values).astype(float).std()
-        axes.set_title(names[i] if names else f"layer {i + 1}", fontsize=9, loc="center")
-        axes.set_xlabel(f"std {std:.2g}", fontsize=9)
-        axes.set_xticks([span[0], 0, span[1]] if span[0] < 0 < span[1] else span)
     return ax
 
 
@@ -166,45 +121,3 @@ def measures_with_spread(
         dots_with_spread(groups, ax, xlabel=label, fmt="{:.1f}" if large else "{:.2f}")
         ax.xaxis.set_major_locator(MaxNLocator(5))
     return panels
-
-
-def paired_dots(
-    before: Sequence[float],
-    after: Sequence[float],
-    ax: Axes | None = None,
-    *,
-    names: tuple[str, str] = ("plain", "BN"),
-    ylabel: str = "",
-) -> Axes:
-    """Runs that share a seed, joined by a line: does the change help each of them?
-
-    Args:
-        before: one result per seed without the change.
-        after: one result per seed with it, in the same order.
-        ax: axes to draw on; a new figure by default.
-        names: what the two sides are called.
-        ylabel: what is measured.
-
-    Returns:
-        The axes; the title gives the mean difference and its standard error.
-
-    Raises:
-        ValueError: the two sides differ in length.
-
-    Example:
-        >>> paired_dots([1.0, 2.0], [2.0, 3.5]).get_title(loc="left")
-        'mean difference +1.25 ± 0.25'
-    """
-    before, after = to_numpy(before).astype(float), to_numpy(after).astype(float)
-    if before.shape != after.shape:
-        raise ValueError(f"got {before.size} and {after.size} results, expected one pair per seed")
-    ax = new_axes(ax, figsize=(4, 3.2))
-    ax.plot([0, 1], [before, after], color=COLORS["reference"], linewidth=1)
-    for x, (name, results) in enumerate(zip(names, (before, after), strict=True)):
-        look = appearance(name, x)
-        ax.plot([x] * len(results), results, look["marker"], color=look["color"])
-    gain = after - before
-    error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else float("nan")
-    ax.set(xticks=[0, 1], xticklabels=names, xlim=(-0.4, 1.4), ylabel=ylabel)
-    ax.set_title(f"mean difference {gain.mean():+.2f} ± {error:.2f}")
-    return ax

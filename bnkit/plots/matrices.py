@@ -1,4 +1,4 @@
-"""Matrices drawn as pictures: mini-batches, confusion, digits."""
+"""Matrices drawn as pictures: mini-batches with their numbers, and digits."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.colors import Colormap
 
 from bnkit.plots.style import COLORS, DIVERGING, new_axes, number, to_numpy
 
-__all__ = ["confusion_matrix", "digit_grid", "draw_cells", "name_cells", "step_table"]
-
-_SEQUENTIAL = LinearSegmentedColormap.from_list("bnkit_counts", ["#e6e9ec", COLORS["bn"]])
+__all__ = ["digit_grid", "draw_cells", "name_cells", "step_table"]
 
 
 def step_table(
@@ -79,42 +77,6 @@ def name_cells(ax: Axes, shape: tuple[int, int], rows: Sequence, columns: Sequen
     ax.set_yticks(np.arange(1, shape[0]) - 0.5, minor=True)
     ax.tick_params(which="minor", length=0)
     ax.grid(which="minor", color=COLORS["text"], linewidth=0.6, alpha=0.5)
-
-
-def confusion_matrix(
-    labels: object,
-    predictions: object,
-    ax: Axes | None = None,
-    *,
-    num_classes: int = 10,
-) -> Axes:
-    """How often each true class was given each predicted class.
-
-    Args:
-        labels: true classes (N,), int.
-        predictions: predicted classes (N,), int.
-        ax: axes to draw on; a new figure by default.
-        num_classes: number of classes.
-
-    Returns:
-        The axes; mistakes are colored by count, the diagonal is left pale.
-
-    Example:
-        >>> ax = confusion_matrix([0, 1, 1], [0, 1, 0], num_classes=2)
-        >>> [text.get_text() for text in ax.texts]
-        ['1', '0', '1', '1']
-    """
-    labels, predictions = to_numpy(labels).ravel(), to_numpy(predictions).ravel()
-    counts = np.zeros((num_classes, num_classes), dtype=int)  # (true, predicted)
-    np.add.at(counts, (labels, predictions), 1)
-    mistakes = counts - np.diag(counts.diagonal())
-    ax = new_axes(ax, figsize=(5.2, 4.2) if num_classes > 4 else (3.2, 2.6))
-    draw_cells(ax, mistakes, _SEQUENTIAL, 0, max(mistakes.max(), 1), "{:.0f}")
-    for text, count in zip(ax.texts, counts.ravel(), strict=True):
-        text.set(text=f"{count:d}", fontsize=9 if num_classes <= 4 else 7.5)
-    name_cells(ax, counts.shape, range(num_classes), range(num_classes))
-    ax.set(xlabel="predicted", ylabel="true")
-    return ax
 
 
 def digit_grid(
