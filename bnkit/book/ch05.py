@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -259,7 +260,19 @@ class Averaging(nn.Module):
 
 
 _SHARE = "share = 1 / self.num_batches_tracked.item()"
-_WITH_MOMENTUM = {"momentum on the wrong side", "arguments ignored"}
+# Without momentum a count that stands still divides by 0 like a share taken too early, and one that
+# begins at 1 weighs like batches counted from two.
+_WITH_MOMENTUM = {
+    "momentum on the wrong side",
+    "arguments ignored",
+    "num_batches_tracked stands still",
+}
+_FROM_ONE = "torch.tensor(0) -> torch.tensor(1)"
+_WHILE_AVERAGING = [
+    replace(mistake, also=tuple(change for change in mistake.also if change != _FROM_ONE))
+    for mistake in _IN_BOTH
+    if mistake.name not in _WITH_MOMENTUM
+]
 _AVERAGING_LAYER = Exercise(
     name="averaging_layer",
     chapter=CHAPTER,
@@ -294,7 +307,7 @@ _AVERAGING_LAYER = Exercise(
         Mistake("newest batch not weighted by 1/t", PLAIN_AVERAGE, "share = 1 / -> share = 2 /",
             "Write down the weights of three batches after the third. Are they alike, and do they "
             "add up to 1?",
-            ("share = 1 / -> share = 1 *", "share = 1 / -> share = 0 /")),
+            ("share = 1 / -> share = 1 *",)),
         Mistake("share taken before the count grows", PLAIN_AVERAGE,
             (f"        {_SHARE}\n -> ", f"self.num_batches_tracked += 1 -> {_SHARE}\n"
              "        self.num_batches_tracked += 1"),
@@ -302,7 +315,7 @@ _AVERAGING_LAYER = Exercise(
         Mistake("another default", THREE_STEPS, "eps=1e-5 -> eps=1e-3",
             "Print nn.BatchNorm1d(3). Which eps does it have when none is given?",
             ("eps=1e-5 -> eps=1e-4",)),
-        *(mistake for mistake in _IN_BOTH if mistake.name not in _WITH_MOMENTUM),
+        *_WHILE_AVERAGING,
     ],
     section=PLAIN_AVERAGE,
 )  # fmt: skip

@@ -18,7 +18,15 @@ from bnkit.book.observe import Probe, calls
 from bnkit.book.quiz import Question, choice
 from bnkit.plots import appearance, to_numpy
 
-__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "learning_panels", "quantile_drift"]
+__all__ = [
+    "CHAPTER",
+    "EXERCISES",
+    "IN_TEXT",
+    "QUESTIONS",
+    "best_rate",
+    "learning_panels",
+    "quantile_drift",
+]
 
 CHAPTER = "07_speed_and_learning_rate"
 
@@ -152,6 +160,18 @@ QUESTIONS = [
         },
     ),
 ]
+
+
+# Choosing a rate
+
+
+def best_rate(runs: Mapping[tuple[str, float], Sequence[Mapping]], name: str) -> float:
+    """The rate at which a network's accuracy is highest on average over steps and seeds."""
+    totals = {}
+    for other, lr in runs:
+        if other == name:
+            totals[lr] = sum(sum(result["accuracy"]) for result in runs[name, lr])
+    return max(totals, key=totals.get)
 
 
 # Figures of the chapter
