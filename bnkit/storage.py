@@ -91,8 +91,7 @@ def load_tensors(path: str | os.PathLike) -> Any:
     """
     content = io.BytesIO(Path(path).read_bytes())
     try:
-        _verify(content)
-        return torch.load(content, weights_only=True, map_location="cpu")
+        return torch.load(_verified(content), weights_only=True, map_location="cpu")
     except Exception as error:  # pickle, zip and struct errors, several lines each
         kind = str(error) if isinstance(error, DamagedError) else type(error).__name__
         expected = "expected tensors and plain values alone (weights_only=True)"
@@ -103,10 +102,19 @@ class DamagedError(ValueError):
     """A file whose checksums do not fit its contents."""
 
 
-def _verify(content: io.BytesIO) -> None:
-    """Compare the checksums in the file, at which PyTorch does not look."""
-    if zipfile.is_zipfile(content):
-        with zipfile.ZipFile(content) as archive:
-            if damaged := archive.testzip():
-                raise DamagedError(f"a damaged file ({damaged} has another checksum)")
-    content.seek(0)
+def _verified(content: io.BytesIO) -> io.BytesIO:
+    """Copy what the checksums in the file vouch for: PyTorch looks at none of them.
+
+    In a copy no flag of the archive's directory, which has no checksum, can mislead it.
+    """
+    if not zipfile.is_zipfile(content):
+        content.seek(0)
+        return content
+    copied = io.BytesIO()
+    with zipfile.ZipFile(content) as archive, zipfile.ZipFile(copied, "w") as copy_:
+        if damaged := archive.testzip():
+            raise DamagedError(f"a damaged file ({damaged} has another checksum)")
+        for entry in archive.infolist():
+            copy_.writestr(entry.filename, archive.read(entry))
+    copied.seek(0)
+    return copied
