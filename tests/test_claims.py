@@ -25,6 +25,13 @@ def test_paired_difference_is_the_mean_and_standard_error_of_the_differences():
     assert d.margin == pytest.approx(2 * 3**0.5)
 
 
+def test_a_difference_is_written_with_as_many_digits_as_are_asked_for():
+    gap = Difference(0.8123, 0.2345, 4)
+    assert f"{gap:+.1f}" == "+0.8 ± 0.2"
+    assert f"{gap:.2f}" == "0.81 ± 0.23"
+    assert f"{gap}" == str(gap) == "+0.812 ± 0.23 (standard error, 4 pairs)"
+
+
 def test_fewer_than_three_pairs_or_unequal_lengths_are_refused():
     with pytest.raises(ValueError, match="at least 3 pairs, received 2 and 2"):
         paired_difference([1, 2], [1, 2])

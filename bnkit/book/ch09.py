@@ -173,9 +173,9 @@ def gain(after: Sequence[Run], before: Sequence[Run], key: str = "test") -> Diff
 
 def effect(after: Sequence[Run], before: Sequence[Run]) -> str:
     """What a change does to accuracy and loss on test digits, in words."""
-    accuracy, loss = gain(after, before), gain(after, before, "loss")
-    change = f"{accuracy.mean:+.1f} ± {accuracy.standard_error:.1f} points of accuracy"
-    return f"{change} and {-loss.mean:+.2f} ± {loss.standard_error:.2f} in the loss"
+    accuracy = gain(after, before)
+    loss = gain(before, after, "loss")  # a loss that falls is a negative change
+    return f"{accuracy:+.1f} points of accuracy and {loss:+.2f} in the loss"
 
 
 def noise_by_size(measured: Sequence, formula: Sequence, sizes: Sequence[int]) -> Axes:

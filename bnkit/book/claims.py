@@ -70,6 +70,12 @@ class Difference:
     def __str__(self) -> str:
         return f"{self.mean:+.3g} ± {self.standard_error:.2g} (standard error, {self.n} pairs)"
 
+    def __format__(self, spec: str) -> str:
+        """Mean and standard error with so many digits: ``f"{gap:+.1f}"`` is ``+0.8 ± 0.2``."""
+        if not spec:
+            return str(self)
+        return f"{self.mean:{spec}} ± {self.standard_error:{spec.lstrip('+')}}"
+
 
 def paired_difference(a: Sequence[float], b: Sequence[float]) -> Difference:
     r"""Mean of ``a - b`` over pairs that share a seed, with its standard error.
