@@ -8,7 +8,7 @@ import torch
 from mutants import share_named
 
 from bnkit.book import ch01
-from bnkit.book.ch01 import layer_histograms
+from bnkit.book.ch01 import layer_histograms, sizes_and_last_layer
 from bnkit.book.registry import EXERCISES, check
 
 
@@ -73,4 +73,12 @@ def test_layer_histograms_share_their_scale_and_print_each_std():
 def test_layer_histograms_draw_on_the_axes_that_they_are_given():
     axes = plt.subplots(1, 2)[1]
     assert layer_histograms([[0.0, 1.0], [0.5, -0.5]], axes) is axes
+    plt.close("all")
+
+
+def test_sizes_are_drawn_by_their_power_of_ten_beside_the_last_layer():
+    layers = [torch.full((2, 2), 0.1), torch.full((2, 2), 100.0)]
+    left, right = sizes_and_last_layer(layers, lambda h: h.max().item()).axes
+    assert left.lines[0].get_ydata() == pytest.approx([-1, 2])
+    assert right.get_title(loc="left") == "size 1e+02"
     plt.close("all")

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from bnkit import functional, plots
@@ -16,7 +17,8 @@ from bnkit.book.observe import Facets, Probe, as_seen, calls
 from bnkit.book.quiz import Question, choice
 from bnkit.plots import COLORS, new_axes, to_numpy
 
-__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "descent_path", "layer_histograms"]
+__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS"]
+__all__ += ["descent_path", "layer_histograms", "sizes_and_last_layer"]
 
 CHAPTER = "01_why_normalize"
 
@@ -100,7 +102,8 @@ def propagate_centered(x, weights):
 def _with_bnkit(x: Tensor, weights: list[Tensor]) -> list[Tensor]:
     layers = []
     for weight in weights:
-        layers.append(x @ weight - functional.batch_statistics(x @ weight)[0])
+        z = x @ weight
+        layers.append(z - functional.batch_statistics(z)[0])
         x = torch.relu(layers[-1])
     return layers
 
@@ -294,3 +297,15 @@ def layer_histograms(
         axes.set_xlabel(f"std {std:.2g}", fontsize=9)
         axes.set_xticks([span[0], 0, span[1]] if span[0] < 0 < span[1] else span)
     return ax
+
+
+def sizes_and_last_layer(layers: Sequence[Tensor], size: Callable[[Tensor], float]) -> Figure:
+    """The size of every layer on a logarithmic scale, and the values that reach the last one."""
+    fig, (left, right) = plt.subplots(1, 2, figsize=(7, 2.8))
+    sizes = torch.tensor([size(z) for z in layers])
+    left.plot(range(1, len(layers) + 1), sizes.log10(), ".-", color=COLORS["plain"])
+    left.axhline(0, color=COLORS["reference"], linestyle="--", linewidth=1)
+    left.set(xlabel="layer", xlim=(0, 31), ylim=(-12, 7), title="log₁₀ of the size")
+    plots.histogram(layers[-1], right, span=(-3, 3), color=COLORS["plain"], show_mean=False)
+    right.set(title=f"size {sizes[-1]:.2g}", xlabel=f"values at layer {len(layers)}")
+    return fig
