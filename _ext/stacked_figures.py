@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import html
 import re
-from itertools import groupby, pairwise, pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
