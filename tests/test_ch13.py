@@ -102,7 +102,8 @@ def test_an_averaged_axis_that_is_not_kept_is_named_although_it_raises():
 
 def test_entries_that_share_a_mean_have_one_color_and_one_letter():
     groups = np.array([[[0, 0, 0], [1, 1, 1]]])  # (N, C, L) = (1, 2, 3)
-    block, table = ch13.sharing(np.arange(6.0).reshape(1, 2, 3), groups, fmt="{:.0f}")
+    values = np.arange(6.0).reshape(1, 2, 3)
+    block, table = ch13.sharing(values, groups, fmt="{:.0f}").axes
     assert len({patch.get_facecolor() for patch in table.patches}) == 2
     assert [text.get_text() for text in table.texts][:4] == ["0", "a", "1", "a"]
     assert {text.get_text() for text in block.texts} == {"a", "b", "N", "C", "L"}
@@ -121,3 +122,7 @@ def test_values_and_groups_of_different_shapes_are_refused():
 
 def test_the_best_rate_is_that_of_the_best_score():
     assert ch13.best_rate(lambda lr, seed: seed - abs(lr - 0.1), [0.01, 0.1, 1.0], seed=3) == 0.1
+
+
+def test_a_mean_and_its_spread_do_not_part_at_the_end_of_a_line():
+    assert ch13.mean_and_spread([1.0, 2.0, 3.0]) == "2.0\u00a0±\u00a01.0"

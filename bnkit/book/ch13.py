@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from torch import Tensor
 
@@ -26,6 +27,7 @@ __all__ = [
     "IN_TEXT",
     "QUESTIONS",
     "best_rate",
+    "mean_and_spread",
     "sharing",
     "sharing_block",
     "sharing_table",
@@ -363,6 +365,12 @@ def best_rate(run: Callable[..., float], rates: Sequence[float], seed: int) -> f
     return max(rates, key=lambda lr: run(lr=lr, seed=seed))
 
 
+def mean_and_spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation, which stay on one line in a narrow column."""
+    numbers = torch.tensor(values)
+    return f"{numbers.mean():.1f}\u00a0±\u00a0{numbers.std():.1f}"
+
+
 # Figures of the chapter
 
 
@@ -371,13 +379,13 @@ _HUES.append("#F0E442")  # eight sets at most are shown, each in a color of its 
 _INK = "#15181d"
 
 
-def sharing(values: object, groups: object, title: str = "", fmt: str = "{:.2f}") -> np.ndarray:
+def sharing(values: object, groups: object, title: str = "", fmt: str = "{:.2f}") -> Figure:
     """Block and table side by side: the entries that share a mean have one color and letter."""
-    width = {"width_ratios": [1, 2.6]}
-    axes = plt.subplots(1, 2, figsize=(7.6, 2.5), gridspec_kw=width)[1]
-    sharing_block(groups, axes[0])
-    sharing_table(values, groups, axes[1], title=title, fmt=fmt)
-    return axes
+    widths = {"width_ratios": [1, 2.6]}
+    figure, (block, table) = plt.subplots(1, 2, figsize=(7.6, 2.5), gridspec_kw=widths)
+    sharing_block(groups, block)
+    sharing_table(values, groups, table, title=title, fmt=fmt)
+    return figure
 
 
 def sharing_table(

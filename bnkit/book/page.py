@@ -13,9 +13,10 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,9 +24,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+if TYPE_CHECKING:
+    from IPython.display import Markdown
+
 __all__ = [
     "Html",
     "digest",
+    "markdown_table",
     "picture",
     "png",
     "prose",
@@ -87,6 +92,22 @@ def prose(text: str) -> str:
     """
     marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
     return f'<span class="tex2jax_process mathjax_process">{marked}</span>'
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
+    """A table for the end of a cell: the words over the columns, then the cells of each row.
+
+    Example:
+        >>> print(markdown_table(["norm", "rate"], [["batch", 0.1]]).data)
+        | norm | rate |
+        |---|---|
+        | batch | 0.1 |
+    """
+    from IPython.display import Markdown  # only a notebook shows tables, and has it loaded
+
+    lines = ["| " + " | ".join(map(str, cells)) + " |" for cells in (heads, *rows)]
+    lines.insert(1, "|---" * len(heads) + "|")
+    return Markdown("\n".join(lines))
 
 
 @cache
