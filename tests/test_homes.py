@@ -126,7 +126,7 @@ def test_no_file_names_another_repository() -> None:
 
 
 def test_a_new_address_reaches_every_file_and_comes_back(tmp_path: Path, monkeypatch) -> None:
-    names = ["_config.yml", *script.FOLLOWERS, "chapters/notation.md", "chapters/api.md"]
+    names = ["_config.yml", *script.FOLLOWERS, "chapters/notation.md", "chapters/api_functional.md"]
     names += ["chapters/01_why_normalize.ipynb"]
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -103,12 +103,25 @@ def test_the_hooks_check_what_make_lint_checks() -> None:
     assert [re.sub(r".*-m | --force-exclude", "", entry) for entry in entries] == commands
 
 
-def test_the_reference_page_lists_every_public_module() -> None:
-    page = (ROOT / "chapters" / "api.md").read_text(encoding="utf-8")
-    listed = set(re.findall(r"\{api\} bnkit\.([\w.]+)", page))
+def reference() -> dict[str, list[str]]:
+    """What the reference pages list: by module the names that are chosen, none for all."""
+    fence = re.compile(r"^```\{api\} bnkit\.(\S+)((?: \w+)*)$", re.MULTILINE)
+    pages = [path.read_text(encoding="utf-8") for path in ROOT.glob("chapters/api_*.md")]
+    return {module: names.split() for page in pages for module, names in fence.findall(page)}
+
+
+def test_the_reference_lists_the_library_and_what_a_chapter_is_written_with() -> None:
     library = {"functional", "layers", "relatives", "models", "data", "training", "distributed"}
-    book = {"explore", "quiz", "exercise", "registry", "cards", "claims", "workers"}
-    assert listed == library | {"plots", "cli"} | {f"book.{name}" for name in book}
+    book = {"explore", "playground", "quiz", "cards", "exercise", "observe", "registry", "claims"}
+    assert set(reference()) == library | {"plots", "cli"} | {f"book.{name}" for name in book}
+
+
+def test_the_first_page_of_the_reference_leads_to_each_of_its_pages() -> None:
+    first = (ROOT / "chapters" / "api.md").read_text(encoding="utf-8")
+    pages = {path.name for path in ROOT.glob("chapters/api_*.md")}
+    assert set(re.findall(r"\]\((\w+\.md)\)", first)) == pages
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    assert all(f"chapters/{name.removesuffix('.md')}\n" in toc for name in pages)
 
 
 def test_no_tracked_text_names_a_folder_of_one_machine() -> None:
