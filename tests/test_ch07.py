@@ -59,7 +59,7 @@ def test_learning_panels_share_one_scale_and_name_their_setting():
 
 
 def test_the_drift_of_quantiles_names_each_line():
-    axes = ch07.quantile_drift({"BN": [[-1.0, 0.0, 1.0], [-0.5, 0.2, 1.1]]})
+    axes = ch07.quantile_drift({"BN": [[-1.0, 0.0, 1.0], [-0.5, 0.2, 1.1]]}, x=[10, 20])
     assert [text.get_text() for text in axes[0].texts] == ["15 %", "50 %", "85 %"]
 
 

@@ -167,10 +167,11 @@ QUESTIONS = [
 
 def best_rate(runs: Mapping[tuple[str, float], Sequence[Mapping]], name: str) -> float:
     """The rate at which a network's accuracy is highest on average over steps and seeds."""
-    totals = {}
-    for other, lr in runs:
-        if other == name:
-            totals[lr] = sum(sum(result["accuracy"]) for result in runs[name, lr])
+    totals = {
+        lr: sum(sum(result["accuracy"]) for result in results)
+        for (other, lr), results in runs.items()
+        if other == name
+    }
     return max(totals, key=totals.get)
 
 
@@ -178,52 +179,38 @@ def best_rate(runs: Mapping[tuple[str, float], Sequence[Mapping]], name: str) ->
 
 
 def learning_panels(
-    panels: Mapping[str, Mapping[str, object]],
-    ax: Sequence[Axes] | None = None,
-    *,
-    x: Sequence[float] | None = None,
-    xlabel: str = "step",
-    ylabel: str = "accuracy (%)",
-    ylim: tuple[float, float] = (0, 100),
+    panels: Mapping[str, Mapping[str, object]], x: Sequence[float]
 ) -> Sequence[Axes]:
     """Learning curves side by side on one scale, one panel per setting."""
-    if ax is None:
-        size = (max(1.9 * len(panels), 3.0), 2.7)
-        ax = np.atleast_1d(plt.subplots(1, len(panels), figsize=size, sharey=True)[1])
+    ax = _panels(len(panels), width=1.9, height=2.7)
     for axes, (title, runs) in zip(ax, panels.items(), strict=True):
-        plots.learning_curves(runs, axes, x=x, xlabel=xlabel, ylabel="")
-        axes.set(title=title, ylim=ylim)
+        plots.learning_curves(runs, axes, x=x, xlabel="step", ylabel="")
+        axes.set(title=title, ylim=(0, 100))
         axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
-    ax[0].set_ylabel(ylabel)
+    ax[0].set_ylabel("accuracy (%)")
     return ax
 
 
-def quantile_drift(
-    groups: Mapping[str, object],
-    ax: Sequence[Axes] | None = None,
-    *,
-    x: Sequence[float] | None = None,
-    labels: Sequence[str] = ("15 %", "50 %", "85 %"),
-    ylabel: str = "input of the unit",
-) -> Axes:
+def quantile_drift(groups: Mapping[str, object], x: Sequence[float]) -> Sequence[Axes]:
     """Three quantiles of a unit's input over training, one panel per network, on one scale."""
-    if ax is None:
-        size = (max(3.7 * len(groups), 4.0), 3.0)
-        ax = np.atleast_1d(plt.subplots(1, len(groups), figsize=size, sharey=True)[1])
+    ax = _panels(len(groups), width=3.7, height=3.0)
     for i, (axes, (name, quantiles)) in enumerate(zip(ax, groups.items(), strict=True)):
-        _bands(axes, to_numpy(quantiles).astype(float), x, appearance(name, i)["color"], labels)
-        axes.set_title(name)
-    ax[0].set_ylabel(ylabel)
+        _bands(axes, to_numpy(quantiles).astype(float), x, appearance(name, i)["color"])
+        axes.set(title=name, xlabel="step")
+    ax[0].set_ylabel("input of the unit")
     return ax
 
 
-def _bands(ax: Axes, bands: np.ndarray, x: object, color: str, labels: Sequence[str]) -> None:
-    x = np.arange(len(bands)) if x is None else to_numpy(x)
+def _panels(count: int, width: float, height: float) -> Sequence[Axes]:
+    size = (max(width * count, 3.0), height)
+    return plt.subplots(1, count, figsize=size, sharey=True, squeeze=False)[1][0]
+
+
+def _bands(ax: Axes, bands: np.ndarray, x: Sequence[float], color: str) -> None:
     ax.fill_between(x, bands[:, 0], bands[:, 2], color=color, alpha=0.15, lw=0)
-    looks = (("--", 1.2), ("-", 2.0), (":", 1.6))
-    for band, label, (line, width) in zip(bands.T, labels, looks, strict=True):
+    looks = (("15 %", "--", 1.2), ("50 %", "-", 2.0), ("85 %", ":", 1.6))
+    for band, (label, line, width) in zip(bands.T, looks, strict=True):
         ax.plot(x, band, line, color=color, linewidth=width)
         place = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
         ax.annotate(label, (x[-1], band[-1]), color=color, fontsize=9, **place)
-    ax.set_xlabel("step")
     ax.margins(x=0.02)

@@ -1,4 +1,4 @@
-"""Chapter 8: its questions, exercises, mistakes and figures."""
+"""Chapter 8, Initialization and scale: its questions, exercises, mistakes and figures."""
 
 from __future__ import annotations
 
@@ -154,10 +154,9 @@ def rescaled_paths(
     losses: Mapping[str, Sequence[float]],
     lengths: Sequence[float],
     steps: Sequence[float],
-    ax: Sequence[Axes] | None = None,
 ) -> Sequence[Axes]:
     """Losses of runs whose weights differ in scale, and the growth of the weights as Pythagoras."""
-    left, right = plt.subplots(1, 2, figsize=(7.4, 3.0))[1] if ax is None else ax
+    left, right = plt.subplots(1, 2, figsize=(7.4, 3.0))[1]
     looks = (("bn", "-", 1.8), ("plain", ":", 3.2), ("other", "--", 1.8))
     for (name, run), (color, line, width) in zip(losses.items(), looks, strict=False):
         left.plot(to_numpy(run), line, color=COLORS[color], linewidth=width, label=name)
@@ -176,16 +175,13 @@ def rescaled_paths(
 def start_and_losses(
     spreads: Mapping[str, Sequence[float]],
     losses: Mapping[str, Sequence[Sequence[float]]],
-    ax: Sequence[Axes] | None = None,
-    *,
-    span: tuple[float, float] = (1e-14, 1e10),
     title: str = "",
 ) -> Sequence[Axes]:
     """How large each layer's activations are at the start, and how training goes on from there."""
-    left, right = plt.subplots(1, 2, figsize=(7.4, 3.0))[1] if ax is None else ax
+    left, right = plt.subplots(1, 2, figsize=(7.4, 3.0))[1]
     for i, (name, spread) in enumerate(spreads.items()):
         left.plot(range(1, len(spread) + 1), spread, **appearance(name, i))
-    left.set(yscale="log", ylim=span, title=title)
+    left.set(yscale="log", ylim=(1e-14, 1e10), title=title)
     left.set(xlabel="hidden layer", ylabel="spread of the activations")
     left.set_xticks(range(1, 1 + max(map(len, spreads.values()))))
     longest = max(len(run) for runs in losses.values() for run in runs)
@@ -200,17 +196,16 @@ def _ended(run: Sequence[float], length: int) -> np.ndarray:
     return np.append(to_numpy(run).astype(float), [np.nan] * (length - len(run)))
 
 
-def lengths_by_start(
-    lengths: Mapping[float, Sequence[float]], ax: Axes | None = None, *, unit: float = 1.0
-) -> Axes:
+def lengths_by_start(lengths: Mapping[float, Sequence[float]], unit: float) -> Axes:
     """Length of weights during training, one curve for each scale that they started at."""
-    ax = new_axes(ax)
+    ax = new_axes()
+    looks = {-1: ("other", "--"), 0: ("bn", "-"), 1: ("group", ":")}  # shorter, as He's, longer
+    place = {"xytext": (-5, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
     for scale, run in lengths.items():
         relative = to_numpy(run) / unit
-        color = COLORS["other"] if scale < 1 else COLORS["bn"] if scale == 1 else COLORS["group"]
-        line = "--" if scale < 1 else "-" if scale == 1 else ":"
+        name, line = looks[np.sign(scale - 1)]
+        color = COLORS[name]
         ax.plot(relative, line, color=color)
-        place = {"xytext": (-5, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
         ax.annotate(f"{scale:g}", (0, relative[0]), color=color, fontsize=9, **place)
     ax.set(yscale="log", xlabel="step", ylabel="length of W (× He)")
     ax.spines["left"].set_visible(False)
