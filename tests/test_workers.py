@@ -97,10 +97,9 @@ def test_the_shards_of_a_batch_are_normalized_like_the_whole(ranks):
         )
 
 
-def test_every_run_is_timed_and_tested(ranks):
+def test_every_run_is_tested_with_the_statistics_kept_and_with_fresh_ones(ranks):
     for _, _, results, _ in ranks:
         assert len(results) == len(runs())
-        assert all(result["seconds"] > 0 for result in results)
         assert all(0 <= r[key] <= 100 for r in results for key in ("accuracy", "reestimated"))
 
 

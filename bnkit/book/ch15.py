@@ -71,15 +71,13 @@ def fold_any(layer, bn):
 
 def _folds(kind: str, inputs: int, outputs: int, bias: bool = True) -> Probe:
     layer, x = _pair(kind, inputs, outputs, bias)
+    bn = _bn(kind, outputs)
 
     def run(fold: Callable) -> Facets:
-        return {"output of the folded layer": as_seen(fold(layer_copy(), _bn(kind, outputs))(x))}
+        folded = fold(copy.deepcopy(layer), copy.deepcopy(bn))
+        return {"output of the folded layer": as_seen(folded(x))}
 
-    def layer_copy() -> nn.Module:
-        return _pair(kind, inputs, outputs, bias)[0]
-
-    shown = {"layer": str(layer), "bn": str(_bn(kind, outputs)), "x": x}
-    return Probe(shown, run, essential=bias)
+    return Probe({"layer": str(layer), "bn": str(bn), "x": x}, run, essential=bias)
 
 
 def _returns(fold: Callable) -> Facets:
@@ -182,14 +180,14 @@ def fold_before(bn, conv):
 
 
 def _folds_forward(channels: int, outputs: int, bias: bool = True) -> Probe:
-    layer, x = _pair("Conv", channels, outputs, bias)
+    conv, x = _pair("Conv", channels, outputs, bias)
+    bn = _bn("Conv", channels)
 
     def run(fold: Callable) -> Facets:
-        conv = _pair("Conv", channels, outputs, bias)[0]
-        return {"output of the folded layer": as_seen(fold(_bn("Conv", channels), conv)(x))}
+        folded = fold(copy.deepcopy(bn), copy.deepcopy(conv))
+        return {"output of the folded layer": as_seen(folded(x))}
 
-    shown = {"bn": str(_bn("Conv", channels)), "conv": str(layer), "x": x}
-    return Probe(shown, run, essential=bias)
+    return Probe({"bn": str(bn), "conv": str(conv), "x": x}, run, essential=bias)
 
 
 @torch.no_grad()
@@ -368,7 +366,7 @@ def ratio_by_round(above: Sequence[float], below: Sequence[float]) -> list[float
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
-def middle_half(values: Sequence[float]) -> str:
+def middle_half(values: Sequence[float], digits: int = 2) -> str:
     """The median, and the quartiles in brackets."""
     low, mid, high = torch.tensor(values).quantile(torch.tensor([0.25, 0.5, 0.75])).tolist()
-    return f"{mid:.2f} [{low:.2f}, {high:.2f}]"
+    return f"{mid:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

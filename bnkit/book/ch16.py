@@ -47,8 +47,7 @@ class _Healthy(_PatientF):
 
 def _judges(answer: Callable) -> Facets:
     """What the learner's check says of a healthy layer and of Patient F."""
-    errors = [float(answer(make)) for make in (_Healthy, _PatientF)]
-    healthy, patient = errors
+    healthy, patient = float(answer(_Healthy)), float(answer(_PatientF))
     seen = "above 0.1" if patient > 0.1 else "not above 0.1"
     return {
         "error of a healthy layer": "below 0.01" if healthy < 0.01 else "not below 0.01",

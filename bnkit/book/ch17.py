@@ -7,6 +7,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import torch
 from IPython.display import Markdown
 from matplotlib.axes import Axes
@@ -21,9 +22,10 @@ from bnkit.book.ch02 import (
     WHICH_VARIANCE,
     WRONG_GRADIENTS,
 )
+from bnkit.book.ch15 import middle_half, ratio_by_round
 from bnkit.book.exercise import Exercise, Mistake, Patch
 from bnkit.book.observe import Facets, Probe, as_seen
-from bnkit.book.page import Html
+from bnkit.book.page import Html, markdown_table
 from bnkit.book.quiz import Question, choice, predict
 from bnkit.plots import COLORS, appearance, new_axes, to_numpy
 
@@ -266,13 +268,14 @@ def merged_shards(shards: Sequence[object], *, span: tuple[float, float] | None 
     and variances.
     """
     parts = [to_numpy(shard).astype(float).ravel() for shard in shards]
+    rows = _merged_rows(parts)
     ax = new_axes(figsize=(7, 1.2 + 0.5 * len(parts)))
-    for y, (_, values, center, spread, color) in enumerate(rows := _merged_rows(parts)):
+    place = {"xycoords": ("axes fraction", "data"), "va": "center"}
+    for y, (_, values, center, spread, color) in enumerate(rows):
         deviation = spread**0.5
         ax.barh(y, 2 * deviation, left=center - deviation, color=COLORS[color], alpha=0.3)
         ax.plot([center] * 2, [y - 0.4, y + 0.4], color=COLORS[color])
         ax.plot(values, [y] * len(values), "o", color=COLORS["text"], alpha=0.8)
-        place = {"xycoords": ("axes fraction", "data"), "va": "center"}
         ax.annotate(f"σ² = {spread:.2f}", (1.01, y), **place)
     ax.set(yticks=range(len(rows)), yticklabels=[row[0] for row in rows], xlabel="value")
     ax.set_ylim(len(rows) - 0.4, -0.6)
@@ -284,14 +287,12 @@ def merged_shards(shards: Sequence[object], *, span: tuple[float, float] | None 
 
 def _merged_rows(parts: list) -> list[tuple]:
     """Label, values, mean, variance and color of each row."""
-    whole = [value for part in parts for value in part]
-    mean, variance = sum(whole) / len(whole), to_numpy(whole).var()
-    averages = [
-        sum(x) / len(parts) for x in zip(*((p.mean(), p.var()) for p in parts), strict=True)
-    ]
     rows = [(f"process {i}", p, p.mean(), p.var(), "reference") for i, p in enumerate(parts)]
-    rows.append(("merged", whole, mean, variance, "bn"))
-    rows.append(("averaged", whole, *averages, "plain"))
+    whole = np.concatenate(parts)
+    rows.append(("merged", whole, whole.mean(), whole.var(), "bn"))
+    mean = np.mean([p.mean() for p in parts])
+    variance = np.mean([p.var() for p in parts])
+    rows.append(("averaged", whole, mean, variance, "plain"))
     return rows
 
 
@@ -321,12 +322,12 @@ def sizes_prediction(accuracies: Mapping[str, Sequence[float]]) -> Html:
 
 def draw_message_times(messages: Mapping[int, Mapping[int, list[float]]]) -> Axes:
     """Milliseconds of an all-reduce over its bytes, the five fastest rounds of each length."""
-    lengths = list(messages[2])
-    in_ms = {
-        f"{p} processes": [[1e3 * s for s in sorted(messages[p][n])[:5]] for n in lengths]
-        for p in (2, 4)
-    }
-    ax = plots.over_rates(in_ms, [4 * n for n in lengths], xlabel="bytes", ylabel="time (ms)")
+    in_ms = {}
+    for processes in (2, 4):
+        rounds = messages[processes].values()
+        in_ms[f"{processes} processes"] = [[1e3 * s for s in sorted(r)[:5]] for r in rounds]
+    sizes = [4 * numbers for numbers in messages[2]]
+    ax = plots.over_rates(in_ms, sizes, xlabel="bytes", ylabel="time (ms)")
     ax.axvspan(4 * 128, 8 * 128, color=COLORS["bn"], alpha=0.2, label="one layer's sums")
     ax.set_ylim(0, None)
     ax.legend()
@@ -335,18 +336,15 @@ def draw_message_times(messages: Mapping[int, Mapping[int, list[float]]]) -> Axe
 
 def ratio_table(layers: Mapping[int, Mapping[tuple, list[float]]], shapes: Sequence) -> Markdown:
     """Time synchronized over time local: the middle of the rounds, and their middle half."""
-    heads = [f"{rows:,} × {channels:,}" for rows, channels in shapes]
-    table = [f"| processes | {' | '.join(heads)} |", "|---" * (1 + len(shapes)) + "|"]
+    rows = []
     for processes, times in layers.items():
-        cells = [_ratio(times[shape, "synchronized"], times[shape, "local"]) for shape in shapes]
-        table.append(f"| {processes} | {' | '.join(cells)} |")
-    return Markdown("\n".join(table))
-
-
-def _ratio(synchronized: list[float], local: list[float]) -> str:
-    ratios = torch.tensor(synchronized) / torch.tensor(local)  # of the same round
-    low, mid, high = ratios.quantile(torch.tensor([0.25, 0.5, 0.75])).tolist()
-    return f"{mid:.1f} [{low:.1f}, {high:.1f}]"
+        cells = [processes]
+        for shape in shapes:
+            ratios = ratio_by_round(times[shape, "synchronized"], times[shape, "local"])
+            cells.append(middle_half(ratios, digits=1))
+        rows.append(cells)
+    heads = [f"{examples:,} × {channels:,}" for examples, channels in shapes]
+    return markdown_table(["processes", *heads], rows)
 
 
 def shares_over_processes(shares: Mapping[str, Sequence[float]], processes: Sequence[int]) -> Axes:

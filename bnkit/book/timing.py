@@ -24,10 +24,11 @@ def times_as_long(
 ) -> dict[str, list[float]]:
     """Time for forward and backward over the reference's, the layers taking turns on one thread."""
     torch.set_num_threads(1)
-    ratios: dict[str, list[float]] = {f"{name}, {s}": [] for s in shapes for name in norms}
-    for shape in [s for s in shapes for _ in range(rounds)]:
-        seconds = {name: _seconds(norm, shape) for name, norm in norms.items()}
-        base = _seconds(reference, shape)
-        for name in norms:
-            ratios[f"{name}, {shape}"].append(seconds[name] / base)
+    ratios: dict[str, list[float]] = {f"{name}, {shape}": [] for shape in shapes for name in norms}
+    for shape in shapes:
+        for _ in range(rounds):
+            seconds = {name: _seconds(norm, shape) for name, norm in norms.items()}
+            base = _seconds(reference, shape)
+            for name in norms:
+                ratios[f"{name}, {shape}"].append(seconds[name] / base)
     return ratios

@@ -1,21 +1,14 @@
-r"""What chapter 17 runs in several processes.
+"""What chapter 17 runs in several processes.
 
 A new process imports the function that it runs, so the function must stand in a module and not
 in a notebook. Each takes its rank and the number of processes first, as
 :func:`bnkit.distributed.launch` calls it.
-
-Example:
-    >>> from bnkit.distributed import launch
-    >>> x = torch.tensor([[1.0], [2.0], [9.0]])
-    >>> first, second = launch(in_turn, 2, [(normalize_shard, x, x, [2, 1])])
-    >>> second[0]["running_mean"]  # 0.1 times the mean of all three, though its shard is the 9
-    tensor([0.4000])
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +19,8 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from bnkit.distributed import SyncBatchNorm
-from bnkit.models import MLP, make_norm
+from bnkit.layers import BatchNorm1d
+from bnkit.models import MLP
 from bnkit.training import set_seed
 
 __all__ = [
@@ -44,41 +38,12 @@ NORMS = {"without BN": "none", "local BN": nn.BatchNorm1d, "SyncBN": SyncBatchNo
 
 
 def in_turn(rank: int, world_size: int, jobs: Sequence[tuple]) -> list[Any]:
-    """Do several jobs in one start of the processes, which alone costs seconds.
-
-    Args:
-        rank: This process.
-        world_size: Number of processes.
-        jobs: For each a worker of this module and its arguments after the first two.
-
-    Returns:
-        What each job returned.
-
-    Example:
-        >>> in_turn(0, 2, [(lambda rank, world_size, x: (rank, world_size, x), "a")])
-        [(0, 2, 'a')]
-    """
+    """What each of several jobs returns, a job being a worker and its arguments after two."""
     return [job(rank, world_size, *arguments) for job, *arguments in jobs]
 
 
-def train_replica(rank, world_size, norm, seed, pixels, labels, batches, lr=0.1):
-    """Train one replica of a small network under DDP, in float64.
-
-    Args:
-        rank: This process.
-        world_size: Number of processes.
-        norm: A key of `NORMS`.
-        seed: Seed of the initial weights.
-        pixels: Float64 (N, 784).
-        labels: Classes (N,).
-        batches: Rows of each global batch; this process takes its part of each.
-        lr: Learning rate of plain SGD.
-
-    Returns:
-        Weights and buffers of this replica after the last step.
-
-    Source: ``torch.nn.parallel.DistributedDataParallel`` with its defaults.
-    """
+def train_replica(rank, world_size, norm, seed, pixels, labels, batches):
+    """Weights and buffers of one replica, trained under DDP, in float64, by SGD."""
     set_seed(seed)
     net = MLP([784, 32, 10], norm=NORMS[norm]).double()
     replica = DistributedDataParallel(net)
@@ -89,24 +54,14 @@ def train_replica(rank, world_size, norm, seed, pixels, labels, batches, lr=0.1)
         loss.backward()  # DDP averages the gradients of all processes here
         with torch.no_grad():
             for p in net.parameters():
-                p -= lr * p.grad
+                p -= 0.1 * p.grad
     return net.state_dict()
 
 
 def train_replicas(
     rank: int, world_size: int, seeds: Sequence[int], *data: Tensor | Sequence[Tensor]
 ) -> dict[str, list[dict[str, Tensor]]]:
-    """Train a replica with every norm of `NORMS` and every seed.
-
-    Args:
-        rank: This process.
-        world_size: Number of processes.
-        seeds: Seeds of the initial weights.
-        *data: Pixels, labels and batches, as :func:`train_replica` takes them.
-
-    Returns:
-        For each norm one state for each seed.
-    """
+    """A replica trained with every norm of `NORMS`: for each a state for every seed."""
     return {
         norm: [train_replica(rank, world_size, norm, seed, *data) for seed in seeds]
         for norm in NORMS
@@ -116,19 +71,7 @@ def train_replicas(
 def normalize_shard(
     rank: int, world_size: int, x: Tensor, grad_output: Tensor, sizes: Sequence[int]
 ) -> dict[str, Tensor]:
-    """Send one shard of a batch forward and backward through synchronized batch normalization.
-
-    Args:
-        rank: This process.
-        world_size: Number of processes.
-        x: The whole batch (N, C); this process takes rows by `sizes`.
-        grad_output: Gradient by the output, (N, C).
-        sizes: Rows for each process.
-
-    Returns:
-        ``output`` and ``grad_input`` of the shard, ``grad_weight`` and ``grad_bias`` of the shard
-        alone, ``running_mean`` and ``running_var``.
-    """
+    """Rows of `x` by `sizes`, sent forward and backward through a synchronized layer."""
     layer = SyncBatchNorm(x.shape[1], dtype=x.dtype)
     shard = x.split(sizes)[rank].clone().requires_grad_()
     output = layer(shard)
@@ -145,15 +88,7 @@ def normalize_shard(
 
 @dataclass(frozen=True)
 class Run:
-    """One training run of :func:`train_in_step`.
-
-    Attributes:
-        norm: A key of `NORMS`.
-        size: Rows per process and step.
-        lr: Learning rate of plain SGD.
-        seed: Seed of the initial weights and of the order of the digits.
-        rows: Digits to train on, each once.
-    """
+    """A run of :func:`train_in_step`: `size` rows a process and step, `rows` digits in all."""
 
     norm: str
     size: int
@@ -165,63 +100,46 @@ class Run:
 def train_in_step(
     rank: int, world_size: int, runs: Sequence[Run], images: Tensor, labels: Tensor, held_out: int
 ) -> list[dict[str, float]]:
-    """Train the 784-128-10 network in all processes, once for each run, and test it.
+    """Accuracies (%) of the 784-128-10 network, with the statistics kept and with fresh ones.
 
-    The gradients are averaged by one message per step, as DDP does; DDP itself would take two
-    seconds to import.
-
-    Args:
-        rank: This process.
-        world_size: Number of processes.
-        runs: The settings.
-        images: Bytes (N, 784).
-        labels: Classes (N,).
-        held_out: How many of the last rows to test on, and never to train on.
-
-    Returns:
-        For each run ``accuracy`` (in percent, with the statistics that this rank kept),
-        ``reestimated`` (the same with statistics taken anew over 500 digits) and ``seconds``.
+    One message a step averages the gradients, as DDP does; DDP itself takes two seconds to import.
+    The last `held_out` rows are tested on, and never trained on.
     """
     pixels = images.float() / 255
-    train, test = len(pixels) - held_out, slice(len(pixels) - held_out, None)
+    train, test = pixels[:-held_out], pixels[-held_out:]
+    answers = labels[-held_out:]
     results = []
     for run in runs:
         set_seed(run.seed)
         net = MLP([784, 128, 10], norm=NORMS[run.norm])
-        batches = torch.randperm(train)[: run.rows].split(run.size * world_size)
-        dist.barrier()
-        start = time.perf_counter()
-        for batch in batches:
+        for batch in torch.randperm(len(train))[: run.rows].split(run.size * world_size):
             rows = batch.chunk(world_size)[rank]
-            loss = F.cross_entropy(net(pixels[rows]), labels[rows])
+            loss = F.cross_entropy(net(train[rows]), labels[rows])
             _step(net, loss, run.lr, world_size)
-        seconds = time.perf_counter() - start
-        kept = _accuracy(net, pixels[test], labels[test])
+        kept = _accuracy(net, test, answers)
         _reestimate(net, pixels[:500])
-        fresh = _accuracy(net, pixels[test], labels[test])
-        results.append({"accuracy": kept, "reestimated": fresh, "seconds": seconds})
+        results.append({"accuracy": kept, "reestimated": _accuracy(net, test, answers)})
     return results
 
 
-@torch.no_grad()
-def _step(net, loss, lr, world_size):
+def _step(net: nn.Module, loss: Tensor, lr: float, world_size: int) -> None:
     parameters = list(net.parameters())
-    with torch.enable_grad():
-        grads = torch.autograd.grad(loss, parameters)
+    grads = torch.autograd.grad(loss, parameters)
     message = torch.cat([grad.flatten() for grad in grads])
     dist.all_reduce(message)
     parts = message.split([p.numel() for p in parameters])
-    for p, part in zip(parameters, parts, strict=True):
-        p.sub_(part.view_as(p), alpha=lr / world_size)
+    with torch.no_grad():
+        for p, part in zip(parameters, parts, strict=True):
+            p.sub_(part.view_as(p), alpha=lr / world_size)
 
 
 @torch.no_grad()
-def _accuracy(net, pixels, labels):
+def _accuracy(net: nn.Module, pixels: Tensor, labels: Tensor) -> float:
     return 100 * (net.eval()(pixels).argmax(1) == labels).float().mean().item()
 
 
 @torch.no_grad()
-def _reestimate(net, pixels):
+def _reestimate(net: nn.Module, pixels: Tensor) -> None:
     """Fresh statistics of the first layer's output; the same digits in every process."""
     inputs, norm = net[0](pixels), net[1]
     if hasattr(norm, "running_mean"):
@@ -237,53 +155,42 @@ def time_synchronization(
     lengths: Sequence[int],
     rounds: int = 7,
 ) -> dict[str, dict[int, dict[Any, list[float]]]]:
-    """Time layers and messages in groups of the first 1, 2, ... processes; the others wait.
+    """Seconds of layers and of messages in groups of the first 1, 2, ... processes, round by round.
 
-    Args:
-        rank: This process.
-        world_size: Number of processes.
-        groups: Sizes of the groups.
-        shapes: Rows per process and channels of the layers.
-        lengths: Float32 numbers of the messages.
-        rounds: Measurements of each kind, taken in turn; each is the mean of three calls.
-
-    Returns:
-        Under ``layers`` for each group size and (shape, kind) the seconds of a forward and a
-        backward pass in each round; under ``messages`` for each group size and length those of
-        one all-reduce. Empty in a process outside the group.
+    The others wait. A layer goes forward and backward, local and synchronized; each number is the
+    mean of three calls, and processes outside a group have none for it.
     """
     result = {"layers": {}, "messages": {}}
     for size in groups:
         group = dist.new_group(list(range(size)))
-        calls = {}
         if rank < size:
-            layers = {(s, kind): _layer_call(s, kind, group) for s in shapes for kind in _KINDS}
+            kinds = ("local", "synchronized")
+            layers = {(s, kind): _layer_call(s, kind, group) for s in shapes for kind in kinds}
             messages = {n: _message_call(n, group) for n in lengths}
-            calls = {"layers": layers, "messages": messages}
-        for part in calls:
-            result[part][size] = _in_rounds(calls[part], group, rounds)
+            result["layers"][size] = _in_rounds(layers, group, rounds)
+            result["messages"][size] = _in_rounds(messages, group, rounds)
         dist.barrier()
     return result
 
 
-_KINDS: dict[str, Callable[[int, dist.ProcessGroup], nn.Module]] = {
-    "local": lambda channels, group: make_norm("bnkit", channels),
-    "synchronized": lambda channels, group: SyncBatchNorm(channels, process_group=group),
-}
-
-
-def _layer_call(shape, kind, group):
-    layer, x = _KINDS[kind](shape[1], group), torch.randn(shape, requires_grad=True)
-    grad_output = torch.randn(shape)
+def _layer_call(shape: tuple[int, int], kind: str, group: dist.ProcessGroup) -> Callable[[], None]:
+    channels = shape[1]
+    if kind == "local":
+        layer = BatchNorm1d(channels)
+    else:
+        layer = SyncBatchNorm(channels, process_group=group)
+    x, grad_output = torch.randn(shape, requires_grad=True), torch.randn(shape)
     return lambda: layer(x).backward(grad_output)
 
 
-def _message_call(length, group):
+def _message_call(length: int, group: dist.ProcessGroup) -> Callable[[], None]:
     message = torch.zeros(length)
     return lambda: dist.all_reduce(message, group=group)
 
 
-def _in_rounds(calls, group, rounds, repeats=3):
+def _in_rounds(
+    calls: Mapping[Any, Callable[[], None]], group: dist.ProcessGroup, rounds: int, repeats: int = 3
+) -> dict[Any, list[float]]:
     seconds = {name: [] for name in calls}
     for turn in range(rounds + 1):  # the first warms up
         for name, call in calls.items():
