@@ -12,7 +12,13 @@ from mutants import share_named
 from torch.nn import functional as F
 
 from bnkit.book import ch04
-from bnkit.book.ch04 import backward_graph, batches_on_circle, errors_by_size, gradient_on_circle
+from bnkit.book.ch04 import (
+    backward_graph,
+    batches_on_circle,
+    errors_by_size,
+    gradient_on_circle,
+    over_sizes_and_seeds,
+)
 from bnkit.book.registry import EXERCISES, check
 
 
@@ -187,8 +193,17 @@ def test_errors_by_size_show_the_mean_and_the_whole_range_of_the_seeds():
     assert (heights.min(), heights.max()) == (0.5, 3.0)
 
 
-def test_batches_on_the_circle_are_drawn_on_the_axes_that_are_given():
-    ax = plt.subplots()[1]
-    assert batches_on_circle(torch.rand(4, 3), ax) is ax
-    assert ax.has_data()
+def test_normalized_batches_of_three_lie_on_the_circle():
+    ax = batches_on_circle(torch.rand(4, 3))
+    dots = [line.get_xydata()[0] for line in ax.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(np.hypot(*np.transpose(dots)), 3**0.5)
     plt.close("all")
+
+
+def test_errors_are_measured_for_every_size_and_seed():
+    def errors(slips, n, seed):
+        return n + len(slips), seed
+
+    measured = over_sizes_and_seeds(errors, ("mean",), [4, 16], range(3))
+    assert measured[:, :, 0].tolist() == [[5, 5, 5], [17, 17, 17]]
+    assert measured[1, :, 1].tolist() == [0, 1, 2]

@@ -27,6 +27,7 @@ __all__ = [
     "batches_on_circle",
     "errors_by_size",
     "gradient_on_circle",
+    "over_sizes_and_seeds",
 ]
 
 CHAPTER = "04_backward"
@@ -178,10 +179,14 @@ def batch_norm_backward_2d(grad_output, x, weight, eps):
     return grad_input, (grad_output * x_hat).sum(dims), grad_output.sum(dims)
 
 
+def _numbers(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """A grad_output and an x of small whole numbers."""
+    squares = torch.arange(float(torch.Size(shape).numel())).view(shape) ** 2
+    return squares % 7 - 2, squares % 11
+
+
 def _images(shape: tuple[int, ...], eps: float) -> Probe:
-    count = torch.arange(float(torch.Size(shape).numel()))
-    grad_output, x = (count**2 % 7 - 2).view(shape), (count**2 % 11).view(shape)
-    return _probe(grad_output, x, [1.0, 2.0, -1.0][: shape[1]], eps)
+    return _probe(*_numbers(shape), [1.0, 2.0, -1.0][: shape[1]], eps)
 
 
 _BACKWARD_2D = Exercise(
@@ -239,8 +244,7 @@ def layer_norm_backward(grad_output, x, eps):
 
 
 def _rows(shape: tuple[int, int], eps: float) -> Probe:
-    count = torch.arange(float(shape[0] * shape[1]))
-    grad_output, x = (count**2 % 7 - 2).view(shape), (count**2 % 11).view(shape)
+    grad_output, x = _numbers(shape)
     return calls({"grad_output": grad_output, "x": x, "eps": eps}, ("grad_input",))
 
 
@@ -373,7 +377,7 @@ QUESTIONS = [
 ]
 
 
-# Figures of the chapter
+# Figures and harness of the chapter
 
 
 _NODES = {
@@ -387,31 +391,23 @@ _NODES = {
     "beta": (8.3, 0, r"$\beta$", r"$\Sigma\; g$", 1),
     "y": (7.7, 1, r"$y = \gamma \hat{x} + \beta$", r"$g$", 0),
 }
-
-
 _EDGES = (
     *(("x", "mu"), ("x", "d"), ("mu", "d"), ("d", "var"), ("var", "s"), ("d", "x_hat")),
     *(("s", "x_hat"), ("x_hat", "y"), ("gamma", "y"), ("beta", "y")),
 )
+_PLANE = np.array([[1, -1, 0], [1, 1, -2]]) / np.sqrt([[2], [6]])  # orthonormal, both sum to 0
 
 
-_PLANE = np.array([[1, -1, 0], [1, 1, -2]]) / np.sqrt(
-    [[2], [6]]
-)  # orthonormal, both sum to 0  # orthonormal, both sum to 0
-
-
-def backward_graph(ax: Axes | None = None, *, step: int = 6) -> Axes:
+def backward_graph(step: int = 6) -> Axes:
     """The computational graph of batch normalization, and how the gradient runs back through it."""
-    ax = new_axes(ax, figsize=(7.4, 2.9))
+    ax = new_axes(None, figsize=(7.4, 2.9))
     boxes = {name: _box(ax, *node[:3]) for name, node in _NODES.items()}
     for start, end in _EDGES:
         _edge(ax, boxes[start], boxes[end], back=_NODES[start][4] <= step)
     for x, y, _, gradient, order in _NODES.values():
         if order <= step:
-            label = f"{gradient}  ({order})" if order else f"{gradient}  (given)"
-            ax.text(
-                x, y + (0.42 if y else -0.42), label, color=COLORS["bn"], ha="center", va="center"
-            )
+            label, aside = f"{gradient}  ({order or 'given'})", 0.42 if y else -0.42
+            ax.text(x, y + aside, label, color=COLORS["bn"], ha="center", va="center")
     ax.set(xlim=(-0.9, 8.9), ylim=(-0.65, 1.65))
     ax.set_axis_off()
     return ax
@@ -435,9 +431,9 @@ def _edge(ax: Axes, start: Text, end: Text, back: bool) -> None:
         ax.annotate("", head - aside, tail - aside, arrowprops=look | ends)
 
 
-def batches_on_circle(batches: object, ax: Axes | None = None) -> Axes:
+def batches_on_circle(batches: object) -> Axes:
     """Batches of three, centered and then normalized, in the plane of numbers that sum to 0."""
-    ax = _circle(new_axes(ax, figsize=(4.4, 4.0)))
+    ax = _circle(new_axes(None, figsize=(4.4, 4.0)))
     values = to_numpy(batches).astype(float)  # (B, 3)
     centered = values - values.mean(1, keepdims=True)
     x_hat = centered / centered.std(1, keepdims=True)
@@ -448,13 +444,9 @@ def batches_on_circle(batches: object, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def gradient_on_circle(
-    x: float, gradient: float, ax: Sequence[Axes] | None = None, *, common: float = 0.0
-) -> Sequence[Axes]:
+def gradient_on_circle(x: float, gradient: float, common: float = 0.0) -> Sequence[Axes]:
     """For a batch of three: what normalization leaves of a gradient."""
-    if ax is None:
-        widths = {"width_ratios": [1.35, 1]}
-        ax = plt.subplots(1, 2, figsize=(7, 3.5), gridspec_kw=widths)[1]
+    ax = plt.subplots(1, 2, figsize=(7, 3.5), gridspec_kw={"width_ratios": [1.35, 1]})[1]
     x_hat, in_plane = np.sqrt(3) * _at(x) @ _PLANE, 1.3 * _at(gradient) @ _PLANE
     g = in_plane + common
     kept = g - g.mean() - x_hat * (g * x_hat).mean()
@@ -505,18 +497,23 @@ def _before_after(ax: Axes, g: np.ndarray, kept: np.ndarray) -> None:
     ax.legend(loc="upper right", ncols=2, fontsize=8)
 
 
+def over_sizes_and_seeds(
+    errors: Callable, slips: Sequence[str], sizes: Sequence[int], seeds: Sequence[int] = range(5)
+) -> Tensor:
+    """``errors(slips, n, seed)`` for every batch size and seed: (sizes, seeds, kinds of error)."""
+    return torch.tensor([[errors(slips, n, seed) for seed in seeds] for n in sizes])
+
+
 def errors_by_size(
     errors: Mapping[str, object],
     sizes: Sequence[int],
     titles: Sequence[str],
-    ax: Sequence[Axes] | None = None,
     *,
     yscale: str = "linear",
     sharey: bool = False,
 ) -> Sequence[Axes]:
     """How far several wrong versions are off, against the batch size, a panel for each measure."""
-    if ax is None:
-        ax = np.atleast_1d(plt.subplots(1, len(titles), figsize=(7, 3.2), sharey=sharey)[1])
+    ax = plt.subplots(1, len(titles), figsize=(7, 3.2), sharey=sharey)[1]
     for i, (name, values) in enumerate(errors.items()):
         values, look = to_numpy(values).astype(float), appearance(name, i + 1)
         for panel, axes in enumerate(ax):
