@@ -11,9 +11,13 @@ Example:
 from __future__ import annotations
 
 import argparse
+import errno
 import math
 import os
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -83,11 +87,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse(arguments)
     try:
-        from bnkit import reference  # torch takes seconds, and a wrong flag needs none of it
-
+        with _ending_at_once():
+            from bnkit import reference  # torch takes seconds, and a wrong flag needs none of it
         return reference.run(options)
     except KeyboardInterrupt:
         return 130
+
+
+@contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """Let an interrupt end the process: as an exception, imports of C code swallow it."""
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _add_flags(train: argparse.ArgumentParser) -> None:
@@ -159,10 +177,13 @@ def _output_file(text: str) -> Path:
     path = Path(text)
     if not text or _look_at(os.path.isdir, text):
         raise argparse.ArgumentTypeError(f"expected a file, got the folder {text!r}")
-    if not _look_at(os.path.isdir, path.parent):
-        raise argparse.ArgumentTypeError(f"no such folder: {str(path.parent)!r}")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise argparse.ArgumentTypeError(f"cannot write to the folder {str(path.parent)!r}")
+    if _look_at(os.path.exists, path) and not os.path.isfile(path):  # a device: never replace it
+        raise argparse.ArgumentTypeError(f"expected a file, got {text!r}, which is none")
+    folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+    if not _look_at(os.path.isdir, folder):
+        raise argparse.ArgumentTypeError(f"no such folder: {str(folder)!r}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"cannot write to the folder {str(folder)!r}")
     return path
 
 
@@ -172,7 +193,9 @@ def _look_at(kind: Callable[[str | Path], bool], path: str | Path) -> bool:
         os.stat(path)
     except PermissionError:
         raise argparse.ArgumentTypeError(f"may not look at {str(path)!r}: no permission") from None
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise argparse.ArgumentTypeError(f"{error.strerror}: {str(path)!r}") from None
         return False
     return kind(path)
 

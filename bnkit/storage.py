@@ -8,13 +8,15 @@ import io
 import os
 import sys
 import zipfile
+import zlib
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["load_tensors", "readable", "save_tensors", "write_whole"]
+__all__ = ["has_ended", "load_tensors", "readable", "save_tensors", "write_whole"]
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.Tensor, torch.nn.Parameter)
 
@@ -25,21 +27,41 @@ def write_whole(path: str | os.PathLike, content: bytes) -> None:
     Whatever goes wrong, a power cut included, ``path`` holds all of the new content or all of the
     old; an OSError of one line names it.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    place = Path(os.path.realpath(path))  # a link stays one
+    begun = f".{zlib.crc32(os.fsencode(place.name)):08x}"  # short, however long the name is
+    temporary = place.with_name(f"{begun}.{os.getpid()}.tmp")
     try:
+        _sweep(place.parent.glob(f"{begun}.*.tmp"))
         with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, place)
     except OSError as error:
-        kept = "; the previous file is kept" if path.is_file() else ""
+        kept = "; the previous file is kept" if os.path.isfile(path) else ""
         reason = error.strerror or error
-        raise OSError(error.errno, f"cannot write {str(path)!r}: {reason}{kept}") from None
+        raise OSError(error.errno, f"cannot write {os.fspath(path)!r}: {reason}{kept}") from None
     finally:
         with contextlib.suppress(OSError):  # in a folder that became read-only
             temporary.unlink(missing_ok=True)
+
+
+def _sweep(files: Iterable[Path]) -> None:
+    """Remove what a process left that was killed while it wrote."""
+    for file in files:
+        if has_ended(int(file.name.split(".")[-2])):
+            file.unlink(missing_ok=True)
+
+
+def has_ended(pid: int) -> bool:
+    """Whether this machine has no such process any more; Windows cannot be asked."""
+    if sys.platform == "win32":
+        return False
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
+    return False
 
 
 def save_tensors(state: Any, path: str | os.PathLike) -> None:

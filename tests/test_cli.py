@@ -374,3 +374,37 @@ def test_a_folder_that_may_not_be_entered_gets_one_line(capsys, monkeypatch):
     monkeypatch.setattr(os, "stat", closed)
     for flag in ("--save", "--checkpoint", "--resume", "--data"):
         assert "no permission" in refusal(capsys, f"{flag}=closed/file.pt")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("flag", ["--save", "--checkpoint"])
+def test_what_is_no_file_is_not_replaced_by_one(capsys, tmp_path, flag):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert f"argument {flag}: expected a file" in refusal(capsys, f"{flag}={pipe}")
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("flag", ["--save", "--checkpoint"])
+def test_a_name_that_is_too_long_is_refused_before_the_training(capsys, tmp_path, flag):
+    message = refusal(capsys, f"{flag}={tmp_path / ('x' * 300)}")
+    assert message.startswith(f"bnkit train: error: argument {flag}: ")
+
+
+SWALLOWS = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    for _ in range(1000):
+        pass
+except BaseException:
+    pass
+raise RuntimeError("the import went on")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT")
+def test_an_interrupt_that_an_import_swallows_ends_the_process_quietly(tmp_path):
+    (tmp_path / "torch.py").write_text(SWALLOWS)
+    done = python("-m", "bnkit", "train", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

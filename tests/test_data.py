@@ -1,4 +1,6 @@
 import os
+import socket
+import subprocess
 import sys
 
 import pytest
@@ -137,7 +139,33 @@ class TestLoadMnist:
         assert "torchvision cannot be imported" in capsys.readouterr().out
 
     @pytest.mark.usefixtures("mirror")
-    def test_a_download_that_was_killed_is_swept_away(self):
+    @pytest.mark.parametrize("error", [OSError("no such symbol"), ValueError(), SyntaxError()])
+    def test_a_torchvision_that_raises_anything_falls_back(self, monkeypatch, capsys, error):
+        class Broken:
+            def __getattr__(self, name):
+                raise error
+
+        monkeypatch.setitem(sys.modules, "torchvision.datasets", Broken())
+        assert load_mnist().source == "bundled"
+        out = capsys.readouterr().out
+        assert out.count("\n") == 1 and type(error).__name__ in out
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot be asked about a process")
+    @pytest.mark.usefixtures("mirror")
+    def test_a_download_that_was_killed_is_swept_away_at_the_next(self):
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        names = {
+            pid: f".download-{socket.gethostname()}-{pid}-x" for pid in (ended.pid, os.getpid())
+        }
+        for name in names.values():
+            (cache_folder() / name).mkdir(parents=True)
+        load_mnist(verbose=False)
+        assert not (cache_folder() / names[ended.pid]).exists()
+        assert (cache_folder() / names[os.getpid()]).exists()
+
+    @pytest.mark.usefixtures("mirror")
+    def test_a_day_old_download_of_another_machine_is_swept_away(self):
         old, new = (cache_folder() / f".download-{name}" for name in ("old", "new"))
         for folder in (old, new):
             folder.mkdir(parents=True)

@@ -151,3 +151,47 @@ def test_a_flipped_bit_of_a_number_is_called_damage(tmp_path):
     path.write_bytes(content)
     with pytest.raises(ValueError, match="a damaged file"):
         storage.load_tensors(path)
+
+
+def test_a_flag_of_the_archives_directory_cannot_mislead_the_reader(tmp_path):
+    path, state = tmp_path / "weights.pt", {"a": torch.arange(6.0), "b": torch.ones(3)}
+    storage.save_tensors(state, path)
+    content = bytearray(path.read_bytes())
+    entries = [at for at in range(len(content)) if content[at : at + 4] == b"PK\x01\x02"]
+    assert len(entries) > 5
+    for at in entries:  # the bit that calls a file a folder; PyTorch then reads nothing of it
+        content[at + 38] ^= 0x10
+    path.write_bytes(content)
+    loaded = storage.load_tensors(path)
+    assert all(loaded[name].equal(value) for name, value in state.items())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows asks for a right to make links")
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("file")
+    write_whole(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_a_name_as_long_as_the_disk_allows_can_be_written(tmp_path):
+    write_whole(tmp_path / ("x" * 255), b"new")
+    assert os.listdir(tmp_path) == ["x" * 255]
+
+
+KILLED = """
+import os, signal, sys
+from bnkit.storage import write_whole
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+write_whole(sys.argv[1], b"half")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_what_a_killed_process_left_is_swept_when_the_file_is_written_again(tmp_path):
+    path = tmp_path / "run.pt"
+    path.write_bytes(b"old")
+    subprocess.run([sys.executable, "-c", KILLED, path], check=False)
+    assert path.read_bytes() == b"old" and len(os.listdir(tmp_path)) == 2
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new" and os.listdir(tmp_path) == ["run.pt"]

@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import io
 import os
+import re
 import shutil
 import socket
 import struct
@@ -20,6 +21,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from bnkit.storage import has_ended
 
 __all__ = [
     "CorruptDataError",
@@ -142,15 +145,15 @@ def download_mnist(folder: str | os.PathLike, *, quiet: bool = False) -> list[Pa
     """
     try:
         from torchvision.datasets import MNIST  # slow to import, and seldom needed
-    except (ImportError, RuntimeError, AttributeError) as error:  # of another torch
-        raise ConnectionError(
-            f"torchvision cannot be imported: {str(error).splitlines()[0]}"
-        ) from error
+    except Exception as error:  # of another torch, or damaged: it may raise anything
+        reason = f"{type(error).__name__} {error}".splitlines()[0].strip()
+        raise ConnectionError(f"torchvision cannot be imported: {reason}") from error
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary, _impatient():
+    prefix = f".download-{socket.gethostname()}-{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as temporary, _impatient():
         raw = Path(temporary, "MNIST", "raw")
         with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
             for name, md5 in MNIST.resources:
@@ -171,9 +174,14 @@ def _move_into(folder: Path, downloaded: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what downloads that were killed have left, once they are a day old."""
+    """Remove what downloads that were killed have left; another machine's, once a day old."""
     for left in folder.glob(".download-*"):
-        if time.time() - left.stat().st_mtime > 24 * 3600:
+        named = re.fullmatch(r"\.download-(.+)-(\d+)-\w+", left.name)
+        if named and named[1] == socket.gethostname() and sys.platform != "win32":
+            ended = has_ended(int(named[2]))
+        else:
+            ended = time.time() - left.stat().st_mtime > 24 * 3600
+        if ended:
             shutil.rmtree(left, ignore_errors=True)
 
 
