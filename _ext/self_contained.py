@@ -5,6 +5,7 @@
 - The theme draws its icons with a FontAwesome script of 540 KB (gzipped). The dozen icons that the
   pages really use are masks in _static/icons.css; the script and its fonts are dropped.
 - Source maps are dropped.
+- The theme's button that unfolds a part of the contents gets a name for screen readers.
 - A notebook links to a page that is no notebook by its address on the published site, since nothing
   else works in Colab. In the book itself such a link leads to the page beside it.
 """
@@ -26,6 +27,7 @@ MATHJAX_SCRIPT = "tex-chtml-full.js"  # tex-chtml.js stops at \boldsymbol
 MATHJAX_FONTS = "output/chtml/fonts/woff-v2"
 FONTAWESOME = re.compile(r"<(script|link)\b[^>]*fontawesome[^>]*>(</script>)?\s*", re.IGNORECASE)
 FONT_FACE = re.compile(r"@font-face\s*\{[^}]*fontawesome[^}]*\}", re.IGNORECASE)
+NAMELESS = re.compile(r'<summary>(?=<span class="toctree-toggle")')
 GITHUB = re.compile(r"https://github\.com/([\w-]+)/([\w.-]+)")
 # Set before the page is drawn, else a reader in dark mode sees a white flash.
 EARLY_THEME = """
@@ -53,16 +55,16 @@ def copy_mathjax(static: Path) -> None:
     shutil.copytree(source / MATHJAX_FONTS, target / MATHJAX_FONTS, dirs_exist_ok=True)
 
 
-def erase(pattern: re.Pattern[str], file: Path) -> None:
+def replace(pattern: re.Pattern[str], file: Path, by: str = "") -> None:
     text = file.read_text(encoding="utf-8")
-    file.write_text(pattern.sub("", text), encoding="utf-8")
+    file.write_text(pattern.sub(by, text), encoding="utf-8")
 
 
 def drop_fontawesome(site: Path) -> None:
     for page in site.rglob("*.html"):
-        erase(FONTAWESOME, page)
+        replace(FONTAWESOME, page)
     for sheet in (site / "_static" / "styles").glob("*.css"):
-        erase(FONT_FACE, sheet)
+        replace(FONT_FACE, sheet)
     (site / "_static" / "scripts" / "fontawesome.js").unlink(missing_ok=True)
     shutil.rmtree(site / "_static" / "vendor" / "fontawesome", ignore_errors=True)
 
@@ -99,6 +101,8 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     static = Path(app.outdir) / "_static"
     copy_mathjax(static)
     drop_fontawesome(Path(app.outdir))
+    for page in Path(app.outdir).rglob("*.html"):
+        replace(NAMELESS, page, by='<summary aria-label="The pages of this part">')
     for source_map in static.rglob("*.map"):
         source_map.unlink()
 
