@@ -209,3 +209,16 @@ def test_a_corrupt_file_says_what_to_do(tmp_path):
     path.write_bytes(b"damaged")
     with pytest.raises(CorruptDataError, match="delete it, so that it is fetched again"):
         read_idx(path, "0" * 32)
+
+
+def test_a_folder_below_a_closed_one_cannot_be_read_either(tmp_path, monkeypatch):
+    look = os.stat
+
+    def closed(path, **options):
+        if os.fspath(path).endswith("raw"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path, **options)
+
+    monkeypatch.setattr(os, "stat", closed)
+    with pytest.raises(PermissionError, match="cannot read the folder .*raw"):
+        find_mnist(tmp_path)

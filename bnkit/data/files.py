@@ -74,7 +74,7 @@ def find_mnist(folder: str | os.PathLike) -> list[Path]:
     """
     folder = Path(folder).expanduser()
     for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
-        if place.exists() and not os.access(place, os.R_OK | os.X_OK):
+        if _is_closed(place):
             raise PermissionError(f"cannot read the folder {place}")
         found = [next(filter(os.path.isfile, _spellings(place, name)), None) for name in OFFICIAL]
         if all(found):
@@ -83,6 +83,14 @@ def find_mnist(folder: str | os.PathLike) -> list[Path]:
             missing = [name for name, path in zip(OFFICIAL, found, strict=True) if not path]
             raise FileNotFoundError(f"{place} lacks {', '.join(missing)} (or the same with .gz)")
     return []
+
+
+def _is_closed(place: Path) -> bool:
+    try:
+        os.stat(place)
+    except OSError as error:  # closed may be a folder above
+        return isinstance(error, PermissionError)
+    return not os.access(place, os.R_OK | os.X_OK)
 
 
 def _spellings(place: Path, name: str) -> list[Path]:
