@@ -391,7 +391,7 @@ def test_reloaded_outputs_give_both_accuracies():
 
 
 def test_loss_drift_draws_the_largest_gap_of_each_window_and_zeros_at_the_floor():
-    gaps = {"ours": [0.0, 0.0, 1e-7, 1e-5], "control": [0.0] * 4}
+    gaps = {"ours": torch.tensor([0.0, 0.0, 1e-7, 1e-5]), "control": torch.zeros(4)}
     axes = loss_drift({"seed 0": gaps}, {"seed 0": {"ours": [1]}}, window=2)
     line, triangle = axes[0].lines[:2]
     assert axes[0].get_yscale() == "log"
@@ -401,8 +401,8 @@ def test_loss_drift_draws_the_largest_gap_of_each_window_and_zeros_at_the_floor(
 
 
 def test_a_race_is_compared_by_its_losses_and_by_the_first_switch():
-    ours = Race(torch.tensor([1.0, 0.5, 0.2]), torch.tensor([7, 7, 8]))
-    theirs = Race(torch.tensor([1.0, 0.75, 0.0]), torch.tensor([7, 6, 6]))
+    ours = Race([1.0, 0.5, 0.2], [7, 7, 8])
+    theirs = Race([1.0, 0.75, 0.0], [7, 6, 6])
     assert loss_gap(ours, theirs).tolist() == pytest.approx([0.0, 0.25, 0.2])
     assert first_switch(ours, theirs) == [1]
     assert first_switch(ours, ours) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from bnkit import layers
 from bnkit.book.ch02 import (
@@ -166,10 +166,8 @@ _IN_BOTH = [  # for the layer with momentum and for the one that averages
         "All numbers are right. Compare the keys of your state_dict with PyTorch's: one is left."),
     Mistake("num_batches_tracked stands still", LOADS, "self.num_batches_tracked += 1 -> pass",
         "All else is right. What should num_batches_tracked be after two batches?"),
-    Mistake("num_batches_tracked miscounted", LOADS, "torch.tensor(0) -> torch.tensor(2)",
-        "Print num_batches_tracked of a fresh layer, and again after each of three batches.",
-        ("torch.tensor(0) -> torch.tensor(1)", "tracked += 1 -> tracked -= 1",
-         "tracked += 1 -> tracked += len(x)")),
+    Mistake("num_batches_tracked counts examples", LOADS, "tracked += 1 -> tracked += len(x)",
+        "Print num_batches_tracked after one batch of 64 examples. How many batches were there?"),
     Mistake("running statistics stand still", WHO_MOVES, Patch("lerp_", "lerp", all=True),
         "Print running_mean and running_var before and after a batch in training mode. Which line "
         "of yours changes the buffer itself?",
@@ -180,28 +178,17 @@ _IN_BOTH = [  # for the layer with momentum and for the one that averages
     Mistake("statistics shared by all features", AXES,
         f"{_BATCH} -> mean, var = x.mean(), x.var(unbiased=False)",
         "Two features may be measured in meters and in millimeters. How many means and variances "
-        "does a batch with two features need?",
-        (f"{_BATCH} -> {_BATCH.replace('dim=0', '', 1)}",
-         f"{_BATCH} -> {_BATCH.replace('dim=0, ', '')}",
-         f"{_MEAN} -> {_MEAN.replace('dim=0', '')}", f"{_VAR} -> {_VAR.replace('dim=0', '')}")),
-    Mistake("mean added, not subtracted", EQUATIONS, "(x - mean) -> (x + mean)",
-        "Compute the mean of every feature of your output in training, with bias 0."),
+        "does a batch with two features need?"),
     Mistake("mean not subtracted", EQUATIONS, "(x - mean) -> x",
         "Compute the mean of every feature of your output in training, with bias 0."),
     Mistake("multiplied by the standard deviation", EQUATIONS, "/ torch.sqrt -> * torch.sqrt",
         "A feature with a large spread should be made smaller. Try one with spread 100."),
     Mistake("divided by the variance", EQUATIONS, "torch.sqrt(var + self.eps) -> (var + self.eps)",
         "If x is in meters, the variance is in square meters. In which unit is your output?"),
-    Mistake("epsilon subtracted", EPSILON, "var + self.eps -> var - self.eps",
-        "Epsilon keeps the number under the root above 0. What does yours do where var is 0?"),
     Mistake("beta forgotten", UNDO, " + self.bias -> ",
         "Make two layers with two different biases. Do their outputs differ?"),
-    Mistake("beta subtracted", UNDO, "+ self.bias -> - self.bias",
-        "With bias 3 the mean of your output should be 3."),
     Mistake("gamma forgotten", UNDO, "return self.weight *  -> return ",
         "Make two layers with two different weights. Do their outputs differ?"),
-    Mistake("gamma divided by the centered values", UNDO, "self.weight * (x -> self.weight / (x",
-        "Which values does your output take for an x close to the mean? Should it be large?"),
 ]  # fmt: skip
 _LAYER = Exercise(
     name="layer",
@@ -260,19 +247,8 @@ class Averaging(nn.Module):
 
 
 _SHARE = "share = 1 / self.num_batches_tracked.item()"
-# Without momentum a count that stands still divides by 0 like a share taken too early, and one that
-# begins at 1 weighs like batches counted from two.
-_WITH_MOMENTUM = {
-    "momentum on the wrong side",
-    "arguments ignored",
-    "num_batches_tracked stands still",
-}
-_FROM_ONE = "torch.tensor(0) -> torch.tensor(1)"
-_WHILE_AVERAGING = [
-    replace(mistake, also=tuple(change for change in mistake.also if change != _FROM_ONE))
-    for mistake in _IN_BOTH
-    if mistake.name not in _WITH_MOMENTUM
-]
+# Without momentum a count that stands still divides by 0, like a share taken too early.
+_NOT_HERE = {"momentum on the wrong side", "arguments ignored", "num_batches_tracked stands still"}
 _AVERAGING_LAYER = Exercise(
     name="averaging_layer",
     chapter=CHAPTER,
@@ -315,7 +291,7 @@ _AVERAGING_LAYER = Exercise(
         Mistake("another default", THREE_STEPS, "eps=1e-5 -> eps=1e-3",
             "Print nn.BatchNorm1d(3). Which eps does it have when none is given?",
             ("eps=1e-5 -> eps=1e-4",)),
-        *_WHILE_AVERAGING,
+        *(mistake for mistake in _IN_BOTH if mistake.name not in _NOT_HERE),
     ],
     section=PLAIN_AVERAGE,
 )  # fmt: skip
@@ -394,8 +370,7 @@ _LAYER_2D = Exercise(
               ".view(last.shape).movedim(-1, 1) -> .view(x.shape)"),)),
         Mistake("channels not moved back", IMAGES, ".movedim(-1, 1) -> ",
             "Print the shape of your output, and its first row. Where are the channels?",
-            (".view(last.shape).movedim(-1, 1) -> .view(x.shape)", "(-1, 1) -> (0, 1)",
-             "(-1, 1) -> (-2, 1)", "(-1, 1) -> (-1, 0)", "(-1, 1) -> (-1, 2)")),
+            (".view(last.shape).movedim(-1, 1) -> .view(x.shape)",)),
         Mistake("num_batches_tracked stands still", LOADS, _FUNCTION,
             "All else is right. What should num_batches_tracked be after two batches?"),
     ],
@@ -419,12 +394,8 @@ def reestimate(model, batches):
 
 
 def _reestimate(model: nn.Module, batches: list[Tensor]) -> nn.Module:
-    model = copy.deepcopy(model).train()
-    model[0].reset_running_stats()
-    model[0].momentum = None
-    with torch.no_grad():
-        for x in batches:
-            model(x)
+    model = copy.deepcopy(model)
+    update_bn(batches, model)
     return model.eval()
 
 
@@ -542,20 +513,22 @@ QUESTIONS = [
 
 
 class Race(NamedTuple):
-    """What a training run leaves behind, step by step."""
+    """What a training run leaves behind at each step."""
 
-    losses: Tensor  # (steps,)
-    active: Tensor  # (steps,), positive activations
+    losses: Sequence[float]
+    active: Sequence[int]  # positive activations
 
 
 def loss_gap(run: Race, other: Race) -> Tensor:
     """How far the losses of two runs lie apart at each step."""
-    return (run.losses - other.losses).abs()
+    losses, others = torch.tensor([run.losses, other.losses], dtype=torch.float64)  # (steps,)
+    return (losses - others).abs()
 
 
 def first_switch(run: Race, other: Race) -> list[int]:
     """The first step at which the number of positive activations differs; empty where none does."""
-    return (run.active != other.active).nonzero().flatten()[:1].tolist()
+    pairs = enumerate(zip(run.active, other.active, strict=True))
+    return [step for step, (count, others) in pairs if count != others][:1]
 
 
 def count_positive(activation: nn.Module) -> list[int]:
@@ -573,20 +546,21 @@ def reloaded_outputs(before: Tensor, after: Tensor, labels: Tensor) -> Axes:
     """Outputs (N, classes) of a classifier before saving against those after loading."""
     hits = [100 * (outputs.argmax(1) == labels).float().mean() for outputs in (before, after)]
     x, y = before[:100].flatten().detach(), after[:100].flatten().detach()
-    ax = new_axes(None, figsize=(4.6, 3.6))
-    ax.plot([x.min(), x.max()], [x.min(), x.max()], "--", color=COLORS["reference"], linewidth=1)
+    ax, ends = new_axes(None, figsize=(4.6, 3.6)), x.aminmax()
+    ax.plot(ends, ends, "--", color=COLORS["reference"], linewidth=1)
     ax.plot(x, y, ".", color=COLORS["bn"], markersize=3)
     ax.set_title(f"accuracy {hits[0]:.1f} % → {hits[1]:.1f} %")
     ax.set(xlabel="output before saving", ylabel="output after loading")
     return ax
 
 
+_FLOOR = 1e-8  # in place of 0, on a logarithmic axis
+
+
 def loss_drift(
-    panels: Mapping[str, Mapping[str, object]],
+    panels: Mapping[str, Mapping[str, Tensor]],
     marks: Mapping[str, Mapping[str, Sequence[int]]],
-    *,
     window: int = 10,
-    floor: float = 1e-8,
 ) -> Sequence[Axes]:
     """The largest gap of losses in each window, a panel for each seed; triangles at the marks."""
     rows, columns = -(-len(panels) // 2), min(len(panels), 2)
@@ -595,13 +569,12 @@ def loss_drift(
     figure.supylabel("difference of the losses", color=COLORS["text"], fontsize=11)
     for ax, (title, runs) in zip(grid.ravel(), panels.items(), strict=False):
         for i, (name, gaps) in enumerate(runs.items()):
-            parts = [part.abs().max() for part in torch.as_tensor(gaps).split(window)]
-            ends = [min(end, len(gaps)) - 1 for end in range(window, len(gaps) + window, window)]
             look, steps = appearance(name, i), marks[title].get(name, ())
-            line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 1.4}
-            ax.plot(ends, torch.stack(parts).clamp(min=floor), label=name, **line)
+            ends = [min(end, len(gaps)) - 1 for end in range(window, len(gaps) + window, window)]
+            largest = torch.stack([part.max() for part in gaps.split(window)]).clamp(min=_FLOOR)
+            ax.plot(ends, largest, label=name, **look | {"linewidth": 1.4, "marker": ""})
             mark = {"color": look["color"], "markersize": max(10 - 4 * i, 4)}
-            ax.plot(steps, [floor] * len(steps), "^", **mark)
+            ax.plot(steps, [_FLOOR] * len(steps), "^", **mark)
         ax.set(title=title, yscale="log")
         ax.label_outer()
     for ax in grid.ravel()[-2:]:
