@@ -26,6 +26,7 @@ import bnkit
 __all__ = ["main", "parse"]
 
 NORMS = ("torch", "bnkit", "none", "layer")  # `bnkit.models.NORMS`, which needs torch
+MONITORED = ("train_loss", "val_loss", "val_accuracy")  # `bnkit.training.loop.MONITORED`
 
 
 class _Parser(argparse.ArgumentParser):
@@ -124,7 +125,8 @@ def _add_flags(train: argparse.ArgumentParser) -> None:
     add("--optimizer", choices=["adam", "sgd"], default="adam", help="how to step")
     add("--patience", type=count, default=3, help="epochs without improvement before the end")
     gain = _value(float, lambda v: v >= 0, "a number of at least 0")
-    add("--delta", type=gain, default=1e-3, help="loss that an improvement must gain")
+    add("--monitor", choices=MONITORED, default="val_loss", help="what should improve")
+    add("--delta", type=gain, default=1e-3, help="what an improvement must gain")
     part = _value(float, lambda v: 0.001 <= v <= 0.999, "a number from 0.001 to 0.999")
     add("--val-fraction", type=part, default=0.2, help="part of the training set that validates")
     seed = _value(int, lambda v: 0 <= v < 2**63, "a whole number from 0 to 2^63 - 1")

@@ -117,9 +117,8 @@ def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
     Source: Ioffe and Szegedy (2015), algorithm 1, https://arxiv.org/abs/1502.03167.
     """
     x = full_precision(input)
-    mean = x.mean(batch_axes(x))  # (C,)
-    var = (x - per_channel(mean, x)).square().mean(batch_axes(x))  # (C,)
-    return mean, var
+    mean, centered = _center(x, count_per_channel(x), None)  # (C,), (N, C, *)
+    return mean, centered.square().mean(batch_axes(x))
 
 
 def batch_norm_backward(
@@ -305,7 +304,8 @@ def _center(x: Tensor, total: int, reduce: Reduce | None) -> tuple[Tensor, Tenso
         sums = centered.sum(batch_axes(x)).double() + count_per_channel(x) * first.double()
         mean = reduce(sums) / total
         rest = cast(mean - first.double(), x.dtype)
-    return cast(mean, x.dtype), centered.sub_(per_channel(rest, x))
+    rest = per_channel(rest, x)  # in place where no derivative is recorded
+    return cast(mean, x.dtype), centered - rest if _transformed() else centered.sub_(rest)
 
 
 def _first_values(x: Tensor) -> Tensor:
@@ -392,7 +392,7 @@ def fold_batch_norm(layer: nn.Module, bn: nn.Module) -> nn.Module:
         computed the weight (a parametrization, weight or spectral norm, pruning) is no part of it.
 
     Raises:
-        TypeError: `layer` or `bn` is of another class, or `layer` has a `forward` of its own.
+        TypeError: `layer` or `bn` is of another class, or has code of its own where it computes.
         ValueError: `bn` is in training mode, has no running statistics or another number of
             features; or one of the two has hooks, which can change what it computes.
 
@@ -443,13 +443,21 @@ def _scale_outputs(layer: nn.Module, scale: Tensor) -> Tensor:
     return weight * scale.view(-1, *[1] * (weight.dim() - 1))  # (C, ...)
 
 
+def _computes_as_known(module: nn.Module) -> bool:
+    names = ("__call__", "forward", "_conv_forward")
+    methods = [getattr(module, name) for name in names if hasattr(module, name)]
+    return all(method.__module__.startswith(("torch.nn.modules.", "bnkit.")) for method in methods)
+
+
 def _check_fold(layer: nn.Module, bn: nn.Module) -> None:
-    known = (nn.Linear, *_Conv, *_ConvTranspose)
-    if not any(isinstance(layer, kind) and type(layer).forward is kind.forward for kind in known):
+    if not isinstance(layer, (nn.Linear, *_Conv, *_ConvTranspose)):
         raise TypeError(f"expected Linear, Conv or ConvTranspose, got {type(layer).__name__}")
     if not isinstance(bn, nn.modules.batchnorm._BatchNorm):
         raise TypeError(f"expected a batch norm, got {type(bn).__name__}")
     for module in (layer, bn):
+        if not _computes_as_known(module) or hasattr(type(layer), "weight"):
+            kind = type(module).__name__
+            raise TypeError(f"expected a forward of PyTorch's or bnkit's, got {kind} with its own")
         if module._forward_pre_hooks or module._forward_hooks:
             raise ValueError(f"expected layers without hooks, got one on {type(module).__name__}")
     if bn.training:

@@ -47,6 +47,8 @@ def leaf(forward: Callable[[nn.Module, Tensor], Tensor]) -> Callable[[nn.Module,
             return input.tracer.create_proxy("call_module", path, (input,), {})
         return forward(self, input)
 
+    # torch.compile counts recompilations by code, of which all layers would share this one
+    forward_or_step.__code__ = forward_or_step.__code__.replace(co_name=forward.__name__)
     return forward_or_step
 
 

@@ -21,6 +21,7 @@ from bnkit.distributed.replicas import torchrun_processes
 from bnkit.models import BatchNormNet, save_weights
 from bnkit.training import EarlyStopping, History, evaluate, fit, set_seed
 from bnkit.training.checkpoint import CheckpointError
+from bnkit.training.loop import MONITORED
 from bnkit.training.place import Processes
 
 __all__ = ["run"]
@@ -81,7 +82,8 @@ def _train(options: argparse.Namespace, data: MNIST, processes: Processes) -> in
         epochs=options.epochs,
         lr=options.lr,
         optimizer=_sgd(options.lr) if options.optimizer == "sgd" else None,
-        early_stopping=EarlyStopping(options.patience, options.delta),
+        early_stopping=EarlyStopping(options.patience, options.delta, MONITORED[options.monitor]),
+        monitor=options.monitor,
         restore_best=options.restore,
         on_epoch=_print_epoch if processes.rank == 0 else None,
         checkpoint=options.checkpoint,

@@ -22,6 +22,9 @@ __all__ = [
     "InstanceNorm2d",
     "InstanceNorm3d",
     "LayerNorm",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
     "RMSNorm",
     "group_norm",
     "instance_norm",
@@ -337,3 +340,21 @@ class InstanceNorm2d(_InstanceNorm, nn.InstanceNorm2d):
 
 class InstanceNorm3d(_InstanceNorm, nn.InstanceNorm3d):
     """Instance normalization of volumes (N, C, D, H, W), as :class:`InstanceNorm1d`."""
+
+
+class LazyInstanceNorm1d(_InstanceNorm, nn.LazyInstanceNorm1d):
+    """An `InstanceNorm1d` that takes its number of channels from its first batch."""
+
+    cls_to_become = InstanceNorm1d
+
+
+class LazyInstanceNorm2d(_InstanceNorm, nn.LazyInstanceNorm2d):
+    """An `InstanceNorm2d` that takes its number of channels from its first batch."""
+
+    cls_to_become = InstanceNorm2d
+
+
+class LazyInstanceNorm3d(_InstanceNorm, nn.LazyInstanceNorm3d):
+    """An `InstanceNorm3d` that takes its number of channels from its first batch."""
+
+    cls_to_become = InstanceNorm3d

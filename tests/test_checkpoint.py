@@ -1,3 +1,5 @@
+import copy
+import math
 import os
 import random
 import subprocess
@@ -77,7 +79,7 @@ def momentum(parameters):
     return torch.optim.SGD(parameters, lr=0.05, momentum=0.9)
 
 
-def train(make_loader, optimizer=adam, dies_in=None, seed=0, patience=2, **options):
+def train(make_loader, optimizer=adam, dies_in=None, seed=0, patience=2, mode="min", **options):
     """Train in what stands for a new process: model, loader and rule are made afresh."""
     set_seed(seed)
     model, loader = nn.Sequential(Noisy(), MLP([6, 16, 3])), make_loader()
@@ -86,7 +88,7 @@ def train(make_loader, optimizer=adam, dies_in=None, seed=0, patience=2, **optio
         Dying(loader, dies_in) if dies_in else loader,
         BatchLoader(X, Y),
         optimizer=optimizer,
-        early_stopping=EarlyStopping(patience),
+        early_stopping=EarlyStopping(patience, mode=mode),
         **{"epochs": 6, **options},
     )
     return history, model.state_dict()
@@ -168,6 +170,37 @@ def test_a_run_with_other_settings_is_refused(tmp_path):
         train(bnkits, resume=path, settings={"lr": 0.1})
     with pytest.raises(CheckpointError, match=r"written with lr=0.02, got None"):
         train(bnkits, resume=path)
+
+
+def accuracy(model):
+    return float(next(model.parameters()).detach().sum())
+
+
+@pytest.mark.parametrize("monitor", ["val_accuracy", accuracy])
+def test_a_resumed_run_watches_what_the_run_before_watched(tmp_path, monitor):
+    path = tmp_path / "run.pt"
+
+    def run(**options):
+        return train(bnkits, patience=3, mode="max", **{"monitor": monitor, **options})
+
+    whole = run()
+    run(epochs=2, checkpoint=path)
+    again = run(resume=path)
+    assert again[0] == whole[0] and same(again[1], whole[1])
+    name = getattr(monitor, "__qualname__", monitor)
+    with pytest.raises(CheckpointError, match=rf"written with monitor={name} \(max\), got None"):
+        train(bnkits, resume=path)
+    with pytest.raises(CheckpointError, match=r"got .*<lambda> \(max\)"):
+        run(resume=path, monitor=lambda model: 0)
+
+
+@pytest.mark.parametrize("value", [math.nan, [math.nan], torch.ones(3), (1, {"a": None})])
+def test_equal_settings_are_taken_for_equal(tmp_path, value):
+    path = tmp_path / "run.pt"
+    train(bnkits, epochs=1, checkpoint=path, settings={"a": value})
+    assert train(bnkits, epochs=2, resume=path, settings={"a": copy.deepcopy(value)})
+    with pytest.raises(CheckpointError, match="written with a="):
+        train(bnkits, resume=path, settings={"a": torch.zeros(3)})
 
 
 def test_a_run_with_another_kind_of_loader_or_rule_is_refused(tmp_path):

@@ -12,6 +12,7 @@ from torch import nn
 from bnkit import cli, models, reference
 from bnkit.data import bundled_mnist
 from bnkit.models import BatchNormNet, load_weights
+from bnkit.training import loop
 
 EPOCH = re.compile(r"Epoch (\d+), Train Loss: \d+\.\d{4}, Val Loss: (\d+\.\d{4}|nan)")
 
@@ -53,6 +54,7 @@ def test_defaults_are_those_of_the_reference_example():
         "optimizer": "adam",
         "patience": 3,
         "delta": 1e-3,
+        "monitor": "val_loss",
         "val_fraction": 0.2,
         "norm": "torch",
         "seed": 0,
@@ -219,6 +221,7 @@ def test_an_interrupt_still_saves_and_tests_the_best_so_far(capsys, monkeypatch)
         ("--lr", "inf"),
         ("--patience", "0"),
         ("--delta", "-0.1"),
+        ("--monitor", "f1"),
         ("--val-fraction", "1"),
         ("--val-fraction", "0"),
         ("--norm", "batch"),
@@ -279,8 +282,20 @@ def test_no_command_gets_one_line(capsys):
     )
 
 
-def test_the_norms_of_the_flag_are_those_of_the_models():
+def test_the_norms_and_quantities_of_the_flags_are_the_librarys():
     assert tuple(models.NORMS) == cli.NORMS
+    assert tuple(loop.MONITORED) == cli.MONITORED
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_early_stopping_may_watch_the_accuracy(capsys, tmp_path):
+    path, flags = str(tmp_path / "run.pt"), ("--patience", "1", "--delta", "0.9", "--epochs", "9")
+    watched = ("--monitor", "val_accuracy", "--checkpoint", path)
+    code, lines = train(capsys, *flags, *watched)
+    assert code == 0 and "Early stopping triggered!" in lines
+    with pytest.raises(SystemExit):
+        train(capsys, *flags, "--resume", path)
+    assert "written with monitor=val_accuracy (max), got None" in capsys.readouterr().err
 
 
 def python(*words, **environment):

@@ -68,6 +68,7 @@ WAYS = {
     "func.jacrev": lambda layer, x: torch.func.jacrev(layer)(x),
     "func.jacfwd": lambda layer, x: torch.func.jacfwd(layer)(x),
     "func.hessian": lambda layer, x: torch.func.hessian(cubed(layer))(x),
+    "func.linearize": lambda layer, x: torch.func.linearize(layer, x)[1](direction(x)),
     "func.vmap of grad": lambda layer, x: torch.func.vmap(torch.func.grad(cubed(layer)))(
         torch.stack([x, 2 * x + 1])
     ),

@@ -267,6 +267,11 @@ class Other(nn.BatchNorm1d):
         return nn.functional.batch_norm(input, None, None, training=True)
 
 
+class Heir(Other):
+    def forward(self, input):
+        return 2 * super().forward(input)
+
+
 @pytest.mark.parametrize("kind", [Shifted, OurShifted, Named])
 def test_conversion_keeps_what_a_subclass_adds(kind):
     norm, x = kind(3), torch.randn(8, 3)
@@ -283,6 +288,12 @@ def test_conversion_keeps_what_a_subclass_adds(kind):
 def test_conversion_refuses_a_subclass_that_would_not_be_synchronized():
     with pytest.raises(ValueError, match=r"calls super's, got Other\.forward"):
         convert_sync_batchnorm(nn.Sequential(Other(3)))
+    with pytest.raises(ValueError, match=r"calls super's, got Other\.forward"):
+        convert_sync_batchnorm(nn.Sequential(Heir(3)))
+    replaced = nn.BatchNorm1d(3)
+    replaced.forward = lambda input: input
+    with pytest.raises(ValueError, match="expected no forward of its own, got BatchNorm1d"):
+        convert_sync_batchnorm(nn.Sequential(replaced))
 
 
 def test_conversion_keeps_hooks():

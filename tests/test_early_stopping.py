@@ -114,6 +114,20 @@ def test_an_interrupt_while_the_weights_are_copied_leaves_the_best_of_before(mon
     assert (rule.best_loss, rule.counter, kept_epoch(rule)) == (1.0, 0, 1)
 
 
+@pytest.mark.parametrize("delta", [0.0, 0.125])
+def test_what_should_rise_is_the_mirror_image_of_what_should_fall(delta):
+    values = [0.5, 0.25, 0.25, math.nan, 0.125, 0.0, 0.5, -math.inf]
+    rules = [EarlyStopping(patience=2, delta=delta, mode=mode) for mode in ("min", "max")]
+    for epoch, value in enumerate(values):
+        model = nn.Linear(1, 1)
+        torch.nn.init.constant_(model.weight, epoch)
+        for sign, rule in zip((1, -1), rules, strict=True):
+            rule(sign * value, model)
+        falls, rises = rules
+        assert falls.best_loss == -rises.best_loss and falls.counter == rises.counter
+        assert falls.early_stop == rises.early_stop and kept_epoch(falls) == kept_epoch(rises)
+
+
 def test_a_remembered_state_goes_on_as_the_rule_itself():
     whole, _, stopped = run([3, 2, 2.5, 2.5], patience=2)
     rule, model, _ = run([3, 2, 2.5], patience=2)
@@ -141,6 +155,7 @@ def test_a_tensor_can_be_the_loss():
         ({"patience": 0}, "patience of at least 1, got 0"),
         ({"delta": -0.1}, "delta of at least 0, got -0.1"),
         ({"delta": math.nan}, "delta of at least 0, got nan"),
+        ({"mode": "maximum"}, "mode 'min' or 'max', got 'maximum'"),
     ],
 )
 def test_impossible_settings_are_refused(options, message):

@@ -10,6 +10,7 @@ from torch.nn import functional as T
 from torch.testing import assert_close
 
 from bnkit import functional as F
+from bnkit import layers
 
 SHAPES = [(2, 3), (64, 5), (1, 3, 7), (8, 3, 1), (4, 3, 5, 6), (2, 1, 4, 4), (2, 3, 4, 2, 3)]
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
@@ -130,6 +131,12 @@ def test_far_from_0_it_is_no_less_exact_than_pytorch(shape, mean):
     exact = train(T.batch_norm, x.double())
     ours, theirs = ((train(f, x) - exact).abs().max() for f in (F.batch_norm, T.batch_norm))
     assert ours <= theirs and ours < 2e-6
+
+
+@pytest.mark.parametrize("shape", [(128, 1, 16, 16), (1000, 2)])
+def test_batch_statistics_of_a_constant_are_that_constant_and_0(shape):
+    mean, var = F.batch_statistics(torch.full(shape, 999.9))
+    assert mean.eq(torch.tensor(999.9)).all() and var.eq(0).all()
 
 
 def test_a_first_value_far_from_the_others_costs_no_more_than_it_is_rounded_itself():
@@ -338,6 +345,51 @@ def test_folding_refuses_what_hooks_and_subclasses_may_compute():
         F.fold_batch_norm(Doubled(2, 3), nn.BatchNorm1d(3).eval())
     with pytest.raises(TypeError, match="a batch norm, got InstanceNorm1d"):
         F.fold_batch_norm(nn.Linear(2, 3), nn.InstanceNorm1d(3, track_running_stats=True).eval())
+
+
+class Scaled(nn.Conv2d):
+    def _conv_forward(self, input, weight, bias):
+        return super()._conv_forward(input, weight / weight.norm(), bias)
+
+
+class Called(nn.Linear):
+    def __call__(self, input):
+        return 2 * super().__call__(input)
+
+
+class Tripled(nn.Linear):
+    weight = property(lambda self: 3 * self._parameters["weight"])
+
+
+class Rectified(nn.BatchNorm1d):
+    def forward(self, input):
+        return super().forward(input).relu()
+
+
+def of_class(kind, module):
+    module.__class__ = kind
+    return module
+
+
+def patched(module):
+    module.forward = lambda input: 2 * input
+    return module
+
+
+@pytest.mark.parametrize(
+    ("layer", "bn"),
+    [
+        (Scaled(2, 3, 3), nn.BatchNorm2d(3)),
+        (Called(2, 3), nn.BatchNorm1d(3)),
+        (of_class(Tripled, nn.Linear(2, 3)), nn.BatchNorm1d(3)),
+        (nn.Linear(2, 3), Rectified(3)),
+        (patched(nn.Linear(2, 3)), nn.BatchNorm1d(3)),
+        (nn.Linear(2, 3), patched(layers.BatchNorm1d(3))),
+    ],
+)
+def test_folding_refuses_code_of_others_wherever_it_computes(layer, bn):
+    with pytest.raises(TypeError, match="with its own"):
+        F.fold_batch_norm(layer, bn.eval())
 
 
 def test_folding_refuses_what_it_cannot_fold():

@@ -124,6 +124,17 @@ def test_the_layers_are_drop_ins(name, arguments, options, shape):
         assert_close(ours.state_dict(), theirs.state_dict())
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 3, 5, 4), (2, 3, 2, 3, 2)])
+def test_a_lazy_instance_norm_becomes_one_that_knows_its_channels(shape):
+    name = f"InstanceNorm{len(shape) - 2}d"
+    options = {"affine": True, "track_running_stats": True}
+    ours = getattr(relatives, f"Lazy{name}")(**options)
+    theirs = getattr(nn, f"Lazy{name}")(**options)
+    assert_close(ours(images(shape)), theirs(images(shape)), rtol=1e-4, atol=1e-5)
+    assert type(ours) is getattr(relatives, name) and repr(ours) == repr(theirs)
+    assert_close(ours.state_dict(), theirs.state_dict())
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "shape"),
     [

@@ -143,6 +143,8 @@ def test_evaluate_counts_every_position_of_an_image():
         ((4, 3), torch.arange(12).view(4, 3)),  # several numbers a sample
         ((4, 3), torch.rand(4, 3)),  # probabilities
         ((4, 3, 5), torch.arange(4)),
+        ((4, 3), torch.tensor([0, 1, 2, 3])),  # numbers that are no classes of three
+        ((4, 3), torch.tensor([0, 1, -2, 2])),
     ],
 )
 def test_accuracy_is_nan_where_there_are_no_classes(output, target):
@@ -151,6 +153,15 @@ def test_accuracy_is_nan_where_there_are_no_classes(output, target):
 
     loss, accuracy = evaluate(nn.Identity(), [(torch.ones(output), target)], loss_fn)
     assert math.isnan(accuracy) and loss == pytest.approx(1 + target.float().mean().item())
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 2), (4, 1)])
+def test_targets_that_the_loss_ignores_do_not_count(shape):
+    scores = torch.eye(4)[:, :3].view(*shape[:-1], -1, 3).movedim(-1, 1)
+    scores = scores if shape != (4, 1) else torch.eye(4)[:, :3]
+    target = torch.tensor([0, 2, -100, -100]).view(shape)
+    loss_fn = None if shape != (4, 1) else lambda a, b: F.cross_entropy(a, b.squeeze(1))
+    assert evaluate(nn.Identity(), [(scores, target)], loss_fn)[1] == 0.5
 
 
 @pytest.mark.parametrize("empty", [[], [(torch.zeros(0, 6), torch.zeros(0).long())]])
@@ -285,12 +296,19 @@ class Stream(IterableDataset):
             yield from zip(x, y, strict=True)
 
 
+class Unsure(DataLoader):
+    def __len__(self):
+        raise RuntimeError("a stream has no length")
+
+
 def test_fit_takes_a_loader_whose_length_is_not_known():
     loader = DataLoader(Stream(), batch_size=10)
     with pytest.raises(TypeError):
         len(loader)
     history = fit(net(), loader, loader, epochs=2)
     assert len(history.val_loss) == 2 and fit(net(), loader).train_loss[0] > 0
+    loader.__class__ = Unsure
+    assert len(fit(net(), loader, loader, epochs=2).val_loss) == 2
     generated = fit(net(), (batch for batch in batches()), epochs=1)
     assert len(generated.train_loss) == 1
 
@@ -309,6 +327,20 @@ def test_fit_keeps_frozen_layers_frozen():
     assert model[1].num_batches_tracked == 0
     assert model[1].running_mean.equal(before["running_mean"])
     assert not model[1].weight.equal(before["weight"])
+
+
+def test_parts_that_train_in_a_model_that_evaluates_are_all_that_trains():
+    model = net().eval()
+    model[2].train()
+    fit(model, batches(), batches(), epochs=2)
+    assert model[1].num_batches_tracked == 0 and model[2].training and not model.training
+
+
+def test_a_loss_may_be_a_tensor_of_one_number():
+    def loss_fn(output, target):
+        return F.cross_entropy(output, target).reshape(1)
+
+    assert fit(net(), batches(), batches(), epochs=1, loss_fn=loss_fn).val_loss[0] > 0
 
 
 def test_fit_stops_early_and_restores_the_best_epoch():
@@ -410,6 +442,45 @@ def test_fit_refuses_an_early_stopping_that_has_seen_a_run(patience):
     with pytest.raises(ValueError, match="of another run: make one for each"):
         fit(other, batches(), batches(), early_stopping=stop)
     assert same(other.state_dict(), before)
+
+
+@pytest.mark.parametrize("monitor", ["val_accuracy", "train_loss", len])
+def test_another_quantity_than_the_validation_loss_decides(monitor):
+    model, weights, counted = net(), [], iter([0.1, 0.4, 0.3, 0.2, 0.9])
+    monitor = (lambda model: next(counted)) if callable(monitor) else monitor
+    stop = EarlyStopping(2, mode="min" if monitor == "train_loss" else "max")
+    history = fit(
+        model,
+        batches(),
+        None if monitor == "train_loss" else batches(),
+        epochs=5,
+        lr=1e-3 if monitor == "train_loss" else 0.3,
+        early_stopping=stop,
+        monitor=monitor,
+        on_epoch=lambda _: weights.append(copy.deepcopy(model.state_dict())),
+    )
+    seen = [0.1, 0.4, 0.3, 0.2] if callable(monitor) else getattr(history, monitor)
+    best = min(seen) if monitor == "train_loss" else max(seen)
+    assert stop.best_loss == best and history.best_epoch == seen.index(best) + 1
+    assert same(model.state_dict(), weights[seen.index(best)])
+    assert history.stopped_epoch == (4 if callable(monitor) else history.stopped_epoch)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode", "message"),
+    [
+        ("f1", "max", "monitor to be a function or one of train_loss, .*, got 'f1'"),
+        (3, "max", "got 3"),
+        ("val_accuracy", "min", "mode='max' to watch val_accuracy, got 'min'"),
+        ("val_loss", "max", "mode='min' to watch val_loss, got 'max'"),
+        ("train_loss", "max", "mode='min' to watch train_loss, got 'max'"),
+        ("train_loss", None, "monitor needs early_stopping, got None with train_loss"),
+    ],
+)
+def test_a_monitor_that_cannot_decide_is_refused(monitor, mode, message):
+    stop = mode and EarlyStopping(mode=mode)
+    with pytest.raises(ValueError, match=message):
+        fit(net(), batches(), batches(), early_stopping=stop, monitor=monitor)
 
 
 def test_fit_refuses_negative_epochs():

@@ -131,6 +131,8 @@ def _twin(module: nn.Module, process_group: dist.ProcessGroup | None) -> SyncBat
     """A layer of a synchronized class that holds all that `module` holds."""
     if isinstance(module.weight, nn.parameter.UninitializedTensorMixin):
         raise ValueError(f"expected known channels, got {module}: pass it a batch first")
+    if "forward" in vars(module):
+        raise ValueError(f"expected no forward of its own, got {module} with one")
     twin = SyncBatchNorm.__new__(_synchronized(type(module)))
     twin.__dict__ = copy.copy(module.__dict__)
     for registered in ("_parameters", "_buffers", "_modules"):
@@ -143,7 +145,10 @@ def _synchronized(kind: type[nn.Module]) -> type[SyncBatchNorm]:
     """`SyncBatchNorm`, or for a class that adds to a batch norm one that synchronizes it."""
     if kind.__module__ in (nn.BatchNorm1d.__module__, layers.__name__):
         return SyncBatchNorm
-    known = TorchBatchNorm.forward, nn.SyncBatchNorm.forward, layers.OwnForward.forward
-    if kind.forward not in known and "super" not in kind.forward.__code__.co_names:
-        raise ValueError(f"expected a forward that calls super's, got {kind.__name__}.forward")
+    for base in kind.__mro__:
+        if base in (TorchBatchNorm, nn.SyncBatchNorm, layers.OwnForward):
+            break
+        names = base.forward.__code__.co_names if "forward" in vars(base) else ["super"]
+        if "super" not in names:
+            raise ValueError(f"expected a forward that calls super's, got {base.__name__}.forward")
     return type(f"Sync{kind.__name__}", (kind, SyncBatchNorm), {})

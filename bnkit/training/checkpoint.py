@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bnkit.storage import load_tensors, readable, save_tensors
 from bnkit.training.early_stopping import EarlyStopping
@@ -147,7 +147,7 @@ class TrainingState:
             )
         had, have = state["settings"], readable(dict(self.settings), "settings")
         for name in [*had, *(name for name in have if name not in had)]:
-            if had.get(name) != have.get(name):
+            if not _same(had.get(name), have.get(name)):
                 raise CheckpointError(
                     f"the checkpoint was written with {name}={had.get(name)}, got {have.get(name)}"
                 )
@@ -162,3 +162,10 @@ class TrainingState:
                 f"the checkpoint was written with {len(state['generators'])} seeded loaders, "
                 f"got {len(generators(self.loaders))}"
             )
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two settings are equal; NaN is equal to itself, a tensor to one of its values."""
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return type(a) is type(b) and torch.equal(a, b)
+    return repr(a) == repr(b) or a == b

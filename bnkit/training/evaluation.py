@@ -22,6 +22,7 @@ from bnkit.training.place import (
 __all__ = ["Loader", "evaluate", "means_over_samples"]
 
 Loader = Iterable[Batch]
+IGNORED = -100  # PyTorch's default `ignore_index`
 
 
 def evaluate(
@@ -41,7 +42,7 @@ def evaluate(
     Returns:
         Loss and accuracy, both means over *samples*: a short last batch does not weigh more. The
         accuracy is NaN unless outputs (N, C, *) score two or more classes, whose numbers are the
-        targets, integers (N, *) or (N, 1).
+        targets, integers (N, *) or (N, 1); -100, which PyTorch's losses ignore, is left out.
 
     Raises:
         ValueError: The loader is empty, or its batches are no such pairs.
@@ -79,7 +80,7 @@ def means_over_samples(
     """Weight each column's means of batches by the batches' sizes, over all processes."""
     totals = [float(sum(sizes))]
     for values in columns:
-        numbers = torch.stack(tuple(values)).tolist() if values else []
+        numbers = torch.stack(tuple(values)).reshape(len(sizes)).tolist() if values else []
         weighted = zip(numbers, sizes, strict=True)
         totals.append(math.fsum(value * size for value, size in weighted))
     count, *totals = processes.sum(totals, device)
@@ -94,5 +95,8 @@ def _hit_rate(output: Tensor, y: Tensor) -> Tensor:
         column = y.dim() == output.dim() and y.shape[1] == 1
         y = y.squeeze(1) if column else y  # else it would broadcast to (N, N)
         if y.shape == output[:, 0].shape and not (y.is_floating_point() or y.is_complex()):
-            return (output.argmax(1) == y).float().mean()
+            counted = y.long() != IGNORED
+            hits, strange = output.argmax(1) == y, (y < 0) & counted | (y >= output.shape[1])
+            rate = hits.sum() / counted.sum()
+            return torch.where(strange.any(), math.nan, rate)  # such numbers are no classes
     return torch.full((), math.nan, device=y.device)

@@ -42,14 +42,14 @@ class History:
     ) -> None:
         """Add an epoch; `kept` tells whether early stopping kept its weights, if there is any."""
         self.train_loss.append(train_loss)
-        if val is None:
-            return
-        if kept is None:
-            kept = val[0] < min((v for v in self.val_loss if not math.isnan(v)), default=math.inf)
-        self.val_loss.append(val[0])
-        self.val_accuracy.append(val[1])
+        if val is not None:
+            if kept is None:
+                finite = (v for v in self.val_loss if not math.isnan(v))
+                kept = val[0] < min(finite, default=math.inf)
+            self.val_loss.append(val[0])
+            self.val_accuracy.append(val[1])
         if kept:
-            self.best_epoch = len(self.val_loss)
+            self.best_epoch = len(self.train_loss)
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write a table of ``epoch, train_loss, val_loss, val_accuracy``, whole or not at all."""

@@ -30,6 +30,8 @@ from bnkit.training.place import (
 
 __all__ = ["fit"]
 
+Monitor = str | Callable[[nn.Module], float]
+MONITORED = {"train_loss": "min", "val_loss": "min", "val_accuracy": "max"}  # better is less, more
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
@@ -43,6 +45,7 @@ def fit(
     optimizer: torch.optim.Optimizer | MakeOptimizer | None = None,
     loss_fn: LossFunction | None = None,
     early_stopping: EarlyStopping | None = None,
+    monitor: Monitor = "val_loss",
     restore_best: bool = True,
     progress: bool | None = None,
     device: str | torch.device = "auto",
@@ -69,6 +72,8 @@ def fit(
             ``None`` is Adam, fused where PyTorch can.
         loss_fn: Mean loss of a batch; ``None`` is the cross entropy.
         early_stopping: Called with each validation loss; a new one for each run.
+        monitor: What ``early_stopping`` watches instead: ``"val_accuracy"``, ``"train_loss"`` or
+            a function that is called with the model after each epoch and returns a number.
         restore_best: Whether the model ends with the weights that ``early_stopping`` kept.
         progress: Whether to show a progress bar; ``None`` shows it where a person watches.
         device: Where to train; ``"auto"`` takes CUDA if there is any.
@@ -87,8 +92,8 @@ def fit(
 
     Raises:
         ValueError: A loader is empty or yields other batches, ``early_stopping`` has no
-            ``val_loader`` or has seen a run, ``epochs`` is negative, or ``resume`` is no checkpoint
-            of such a run.
+            ``val_loader`` or has seen a run, ``monitor`` is unknown or has another direction,
+            ``epochs`` is negative, or ``resume`` is no checkpoint of such a run.
         OSError: ``checkpoint`` cannot be written, or there is no file ``resume``.
 
     Example:
@@ -98,7 +103,8 @@ def fit(
         >>> len(fit(torch.nn.Linear(4, 2), loader, loader, epochs=3, optimizer=sgd).val_loss)
         3
     """
-    _check(epochs, train_loader, val_loader, early_stopping)
+    _check(epochs, train_loader, val_loader)
+    settings = dict(settings or {}) | _check_rule(early_stopping, monitor, val_loader)
     home, history = device_of(model), History()
     modes = _modes_to_train(model)
     loss_fn, processes = loss_fn or F.cross_entropy, replicas or Processes()
@@ -106,7 +112,7 @@ def fit(
     optimizer = _make_optimizer(optimizer, model, lr)
     loaders, validates = (train_loader, val_loader), val_loader is not None
     state = TrainingState(
-        model, optimizer, history, early_stopping, loaders, processes, settings or {}, checkpoint
+        model, optimizer, history, early_stopping, loaders, processes, settings, checkpoint
     )
     try:
         with state.begun(resume), _bar(history, epochs, progress, processes) as bar:
@@ -115,7 +121,7 @@ def fit(
                 train_loss = _train_epoch(model, train_loader, optimizer, loss_fn, processes)
                 processes.align(model)  # of statistics that differ, rank 0's are judged and kept
                 val = evaluate(model, val_loader, loss_fn, processes) if validates else None
-                _record(state, train_loss, val)
+                _record(state, train_loss, val, monitor)
                 bar.set_postfix(loss=val[0] if val else train_loss)
                 if on_epoch:
                     on_epoch(history)
@@ -133,7 +139,7 @@ def fit(
 
 def _modes_to_train(model: nn.Module) -> Modes:
     """Those that the model has, which may freeze a part of it; all train if the whole is frozen."""
-    if not model.training:
+    if not any(modes_of(model).values()):
         model.train()
     return modes_of(model)
 
@@ -156,28 +162,53 @@ def _train_epoch(
     return means_over_samples([losses], sizes, processes, device)[0]
 
 
-def _record(state: TrainingState, train_loss: float, val: tuple[float, float] | None) -> None:
+def _record(
+    state: TrainingState, train_loss: float, val: tuple[float, float] | None, monitor: Monitor
+) -> None:
     """Write an epoch down, and whether early stopping kept its weights or ends the run."""
     history, stop = state.history, state.early_stopping
     if stop:
-        stop(val[0], state.model)
+        measured = dict(zip(MONITORED, (train_loss, *(val or ())), strict=False))
+        if callable(monitor):  # one answer for all processes
+            measured[monitor], *_ = state.processes.gather(float(monitor(state.model)))
+        stop(measured[monitor], state.model)
     history.record(train_loss, val, stop and stop.counter == 0)
     if stop and stop.early_stop:
         history.stopped_epoch = len(history.train_loss)
 
 
-def _check(
-    epochs: int, train_loader: Loader, val_loader: Loader | None, stop: EarlyStopping | None
-) -> None:
+def _check(epochs: int, train_loader: Loader, val_loader: Loader | None) -> None:
     if epochs < 0:
         raise ValueError(f"expected epochs of at least 0, got {epochs}")
     for name, loader in (("train_loader", train_loader), ("val_loader", val_loader)):
         if length_of(loader) == 0:
             raise ValueError(f"expected a {name} with at least one batch, got an empty one")
-    if stop is not None and val_loader is None:
+
+
+def _check_rule(
+    stop: EarlyStopping | None, monitor: Monitor, val_loader: Loader | None
+) -> dict[str, str]:
+    """Refuse a rule that cannot work; name what a resumed run has to watch, if not the default."""
+    if not (callable(monitor) or monitor in MONITORED):
+        expected = f"a function or one of {', '.join(MONITORED)}"
+        raise ValueError(f"expected monitor to be {expected}, got {monitor!r}")
+    watched = monitor if isinstance(monitor, str) else _name_of(monitor)
+    if stop is None:
+        if monitor != "val_loss":
+            raise ValueError(f"monitor needs early_stopping, got None with {watched}")
+        return {}
+    if isinstance(monitor, str) and monitor.startswith("val") and val_loader is None:
         raise ValueError("early_stopping needs a val_loader, got None")
-    if stop is not None and (stop.counter or stop.best_model_state is not None):
+    if stop.counter or stop.best_model_state is not None:
         raise ValueError("expected a new early_stopping, got one of another run: make one for each")
+    mode = MONITORED.get(watched, stop.mode)
+    if stop.mode != mode:
+        raise ValueError(f"expected mode={mode!r} to watch {watched}, got {stop.mode!r}")
+    return {} if monitor == "val_loss" else {"monitor": f"{watched} ({mode})"}
+
+
+def _name_of(function: Callable) -> str:
+    return getattr(function, "__qualname__", type(function).__qualname__)
 
 
 def _make_optimizer(

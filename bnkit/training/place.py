@@ -45,7 +45,7 @@ def length_of(loader: Iterable[Batch]) -> int | None:
     """Number of batches; None where a loader cannot tell, as over an ``IterableDataset``."""
     try:
         return len(loader)
-    except (TypeError, NotImplementedError, AttributeError):
+    except Exception:  # whatever a loader says that does not know
         return None
 
 
