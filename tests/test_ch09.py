@@ -5,7 +5,7 @@ import math
 import pytest
 from mutants import share_named
 
-from bnkit.book.ch09 import best_rate, effect, gain, mean_of, noise_by_size
+from bnkit.book.ch09 import best_runs, effect, gain, mean_of, noise_by_size
 from bnkit.book.exercise import first_difference, pairs
 from bnkit.book.registry import EXERCISES, check
 
@@ -79,7 +79,7 @@ def test_the_rate_with_the_best_mean_is_kept_and_every_seed_has_a_run():
     def run(seed, lr):
         return {"test": seed + (10 if lr == 0.01 else 0), "lr": lr}
 
-    runs = best_rate(run, [0.003, 0.01], range(3))
+    runs = best_runs(run, [0.003, 0.01], range(3))
     assert [r["lr"] for r in runs] == [0.01] * 3
     assert mean_of(runs, "test") == 11
 

@@ -14,8 +14,17 @@ from bnkit.book.observe import calls
 from bnkit.book.quiz import Question, choice
 from bnkit.plots import COLORS, new_axes
 
-__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS"]
-__all__ += ["best_rate", "effect", "gain", "mean_of", "noise_by_size"]
+__all__ = [
+    "CHAPTER",
+    "EXERCISES",
+    "IN_TEXT",
+    "QUESTIONS",
+    "best_runs",
+    "effect",
+    "gain",
+    "mean_of",
+    "noise_by_size",
+]
 
 CHAPTER = "09_regularization"
 
@@ -159,7 +168,7 @@ def mean_of(runs: Sequence[Run], key: str) -> float:
     return sum(run[key] for run in runs) / len(runs)
 
 
-def best_rate(run: Callable[..., Run], rates: Sequence[float], seeds: Sequence[int]) -> list[Run]:
+def best_runs(run: Callable[..., Run], rates: Sequence[float], seeds: Sequence[int]) -> list[Run]:
     """The runs of all seeds at the learning rate with the best mean accuracy on test digits."""
     tried = [[run(seed=seed, lr=lr) for seed in seeds] for lr in rates]
     return max(tried, key=lambda runs: mean_of(runs, "test"))
@@ -180,12 +189,11 @@ def effect(after: Sequence[Run], before: Sequence[Run]) -> str:
 
 def noise_by_size(measured: Sequence, formula: Sequence, sizes: Sequence[int]) -> Axes:
     """Noise of batch mean and variance, a pair for each size: dots measured, lines by formula."""
-    ax, sizes = new_axes(None), torch.tensor(sizes)
-    names = ("mean (in σ)", "variance (relative)")
-    looks = ((COLORS["bn"], "-", "o"), (COLORS["other"], "--", "v"))
-    columns = zip(torch.tensor(measured).T, torch.tensor(formula).T, strict=True)  # (sizes,) each
-    for name, (noise, exact), look in zip(names, columns, looks, strict=True):
-        color, line, marker = look
+    ax, sizes = new_axes(), torch.tensor(sizes)
+    measured, formula = torch.tensor(measured), torch.tensor(formula)  # (sizes, 2)
+    looks = (("mean (in σ)", "bn", "-", "o"), ("variance (relative)", "other", "--", "v"))
+    for i, (name, color, line, marker) in enumerate(looks):
+        noise, exact, color = measured[:, i], formula[:, i], COLORS[color]
         shown = exact > 0  # a logarithmic axis has no zero
         ax.plot(sizes[shown], exact[shown], line, color=color)
         ax.plot(sizes[shown], noise[shown], marker, color=color, label=name)
