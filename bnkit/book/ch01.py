@@ -249,29 +249,25 @@ QUESTIONS = [
 # Figures of the chapter
 
 
-def descent_path(
-    hessian: object,
-    path: object,
-    ax: Axes | None = None,
-    *,
-    span: tuple[float, float] = (2.2, 1.5),
-    levels: int = 5,
-) -> Axes:
+_WIDE, _HIGH = 2.2, 1.5  # how far a descent is drawn to each side of the minimum
+
+
+def descent_path(hessian: object, path: object) -> Axes:
     """The steps of an optimizer over the contour lines of ``e.T @ hessian @ e / 2``."""
     hessian, path = to_numpy(hessian).astype(float), to_numpy(path).astype(float)
-    ax = new_axes(ax, figsize=(4.8, 3.5))
-    x, y = np.linspace(-span[0], span[0], 61), np.linspace(-span[1], span[1], 61)
+    ax = new_axes(None, figsize=(4.8, 3.5))
+    x, y = np.linspace(-_WIDE, _WIDE, 61), np.linspace(-_HIGH, _HIGH, 61)
     points = np.stack(np.meshgrid(x, y), axis=-1)  # (y, x, 2)
     loss = 0.5 * np.einsum("yxi,ij,yxj->yx", points, hessian, points)
-    radii = np.linspace(0, 1, levels + 1)[1:]
-    ax.contour(x, y, loss, levels=loss.max() * radii**2, colors=COLORS["reference"], linewidths=0.8)
-    far = np.abs(path).max(axis=1) > 20 * max(span)
+    levels = loss.max() * np.linspace(0, 1, 6)[1:] ** 2
+    ax.contour(x, y, loss, levels=levels, colors=COLORS["reference"], linewidths=0.8)
+    far = np.abs(path).max(axis=1) > 20 * _WIDE
     seen = path[: far.argmax() + 1] if far.any() else path  # ends where it has left the picture
     ax.plot(*seen.T, color=COLORS["plain"], marker=".", linewidth=1.2)
     ax.plot(*seen[0], "s", color=COLORS["plain"])
     ax.plot(*seen[-1], "o", color=COLORS["plain"])
     ax.plot(0, 0, "+", color=COLORS["text"], markersize=10)
-    ax.set(xlim=(-span[0], span[0]), ylim=(-span[1], span[1]), aspect="equal")
+    ax.set(xlim=(-_WIDE, _WIDE), ylim=(-_HIGH, _HIGH), aspect="equal")
     ax.set(xlabel="error of weight 1", ylabel="error of weight 2")
     return ax
 
@@ -282,7 +278,6 @@ def layer_histograms(
     *,
     names: Sequence[str] | None = None,
     span: tuple[float, float] = (-3, 3),
-    bins: int = 40,
     color: str = COLORS["bn"],
 ) -> Sequence[Axes]:
     """One small histogram per layer, side by side on the same scale."""
@@ -291,7 +286,7 @@ def layer_histograms(
         size = (max(1.5 * count, 3.0), 2.0)
         ax = np.atleast_1d(plt.subplots(1, count, figsize=size, sharex=True)[1])
     for i, (values, axes) in enumerate(zip(activations, ax, strict=True)):
-        plots.histogram(values, axes, bins=bins, span=span, color=color, xlabel="", show_mean=False)
+        plots.histogram(values, axes, span=span, color=color, xlabel="", show_mean=False)
         std = to_numpy(values).astype(float).std()
         axes.set_title(names[i] if names else f"layer {i + 1}", fontsize=9, loc="center")
         axes.set_xlabel(f"std {std:.2g}", fontsize=9)

@@ -451,9 +451,7 @@ QUESTIONS = [
 # Figures and explorables of the chapter
 
 
-def feature_spread(
-    groups: Mapping[str, object], *, xlabel: str = "hidden unit, sorted by mean"
-) -> Sequence[Axes]:
+def feature_spread(groups: Mapping[str, object]) -> Sequence[Axes]:
     """Mean and standard deviation of every feature, a panel for each batch (N, C)."""
     ax = np.atleast_1d(plt.subplots(1, len(groups), figsize=(7, 2.8), sharey=True)[1])
     for axes, (name, batch) in zip(ax, groups.items(), strict=True):
@@ -463,7 +461,7 @@ def feature_spread(
         axes.vlines(range(len(mean)), mean - std, mean + std, color=COLORS["bn"], alpha=0.35)
         axes.plot(mean, ".", color=COLORS["plain"], markersize=3)
         axes.axhline(0, color=COLORS["reference"], linewidth=0.8)
-        axes.set(title=name, xlabel=xlabel)
+        axes.set(title=name, xlabel="hidden unit, sorted by mean")
     ax[0].set_ylabel("mean ± standard deviation")
     return ax
 

@@ -364,14 +364,12 @@ QUESTIONS = [
 def running_statistics(
     mean: Sequence[float],
     var: Sequence[float],
-    ax: Sequence[Axes] | None = None,
     *,
     true_mean: float,
     true_var: float,
 ) -> Sequence[Axes]:
     """Running mean and running variance over the batches, against the truth."""
-    if ax is None:
-        ax = plt.subplots(1, 2, figsize=(7, 2.6))[1]
+    ax = plt.subplots(1, 2, figsize=(7, 2.6))[1]
     panels = {"running mean": (mean, true_mean), "running variance": (var, true_var)}
     for axes, (title, (path, truth)) in zip(ax, panels.items(), strict=True):
         axes.plot(range(1, len(path) + 1), path, color=COLORS["bn"])

@@ -15,9 +15,9 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
 from bnkit import training
-from bnkit.book.ch05 import EXAMPLES, small_net
 from bnkit.book.exercise import Exercise, Mistake, Patch
 from bnkit.book.observe import Facets, Probe, as_seen
+from bnkit.book.observe_layer import EXAMPLES, small_net
 from bnkit.book.quiz import Question, choice
 from bnkit.plots import COLORS, new_axes, to_numpy
 from bnkit.plots.matrices import draw_cells, name_cells
@@ -151,12 +151,15 @@ def training_step(model, optimizer, x, y):
 
 
 def _step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> Tensor:
-    model.train()
-    loss = F.cross_entropy(model(x), y)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss
+    """By the logarithms of the probabilities and a closure."""
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = -model.train()(x).log_softmax(dim=1)[range(len(y)), y].mean()
+        loss.backward()
+        return loss
+
+    return optimizer.step(closure)
 
 
 def _steps(count: int) -> Probe:
@@ -171,9 +174,8 @@ def _steps(count: int) -> Probe:
             "running_mean": as_seen(net[0].running_mean),
         }
 
-    return Probe(
-        {"x": EXAMPLES, "y": _Y, "steps": count, "lr": 0.5, "mode before": "evaluation"}, run
-    )
+    shown = {"x": EXAMPLES, "y": _Y, "steps": count, "lr": 0.5, "mode before": "evaluation"}
+    return Probe(shown, run)
 
 
 _TRAINING_STEP = Exercise(
@@ -495,8 +497,6 @@ _SEQUENTIAL = LinearSegmentedColormap.from_list("bnkit_counts", ["#e6e9ec", COLO
 def confusion_matrix(
     labels: object,
     predictions: object,
-    ax: Axes | None = None,
-    *,
     num_classes: int = 10,
 ) -> Axes:
     """How often each true class was given each predicted class."""
@@ -504,10 +504,10 @@ def confusion_matrix(
     counts = np.zeros((num_classes, num_classes), dtype=int)  # (true, predicted)
     np.add.at(counts, (labels, predictions), 1)
     mistakes = counts - np.diag(counts.diagonal())
-    ax = new_axes(ax, figsize=(5.2, 4.2) if num_classes > 4 else (3.2, 2.6))
+    ax = new_axes(None, figsize=(5.2, 4.2))
     draw_cells(ax, mistakes, _SEQUENTIAL, 0, max(mistakes.max(), 1), "{:.0f}")
     for text, count in zip(ax.texts, counts.ravel(), strict=True):
-        text.set(text=f"{count:d}", fontsize=9 if num_classes <= 4 else 7.5)
+        text.set(text=f"{count:d}", fontsize=7.5)
     name_cells(ax, counts.shape, range(num_classes), range(num_classes))
     ax.set(xlabel="predicted", ylabel="true")
     return ax
@@ -515,14 +515,13 @@ def confusion_matrix(
 
 def stopping_point(
     val_loss: Sequence[float],
-    ax: Axes | None = None,
     *,
     kept: int,
     stopped: int | None = None,
     train_loss: Sequence[float] | None = None,
 ) -> Axes:
     """A validation curve with the epoch that early stopping keeps and the one where it stops."""
-    ax = new_axes(ax)
+    ax = new_axes()
     last = stopped or len(val_loss)
     curves = {"validation": (to_numpy(val_loss), COLORS["bn"], "-")}
     if train_loss is not None:
@@ -535,12 +534,11 @@ def stopping_point(
         place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
         ax.annotate(name, end, color=color, **place)
     ax.plot(kept, val_loss[kept - 1], "o", markersize=12, fillstyle="none", color=COLORS["text"])
-    title = f"keeps epoch {kept} (loss {val_loss[kept - 1]:.3f}), "
+    ending = f"no stop within {last} epochs"
     if stopped:
         ax.axvline(stopped, color=COLORS["reference"], linestyle=":")
-    ax.set_title(
-        title + (f"stops after epoch {stopped}" if stopped else f"no stop within {last} epochs")
-    )
+        ending = f"stops after epoch {stopped}"
+    ax.set_title(f"keeps epoch {kept} (loss {val_loss[kept - 1]:.3f}), {ending}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="epoch", ylabel="loss")
     return ax
