@@ -57,13 +57,9 @@ def test_the_band_along_the_gradient_spans_the_runs_and_the_line_is_their_mean()
         assert (band.min(), band.max()) == (0.0, 4.0)
 
 
-def test_runs_that_do_not_fit_the_steps_are_refused():
-    with pytest.raises(ValueError, match=r"'BN' got shape \(1, 2\), expected \(2, runs\)"):
-        along_the_gradient({"BN": [[1, 2]]}, {"BN": [[1, 2]]}, [0, 1])
-
-
-def test_a_gradient_by_layer_is_drawn_on_the_axes_that_are_given():
-    ax = plt.subplots()[1]
-    assert gradient_by_layer({"BN": [3.0, 2.0, 1.0]}, ax, growth=1.5) is ax
-    assert ax.has_data()
+def test_the_theory_starts_at_the_last_layer_and_grows_towards_the_first():
+    ax = gradient_by_layer({"BN": [3.0, 2.0, 1.0]}, growth=1.5, ylim=(0.1, 10))
+    measured, theory = ax.lines
+    assert measured.get_ydata().tolist() == [3.0, 2.0, 1.0]
+    assert theory.get_ydata().tolist() == [2.25, 1.5, 1.0]
     plt.close("all")

@@ -1,4 +1,4 @@
-"""Chapter 10: its questions, exercises, mistakes and figures."""
+"""Chapter 10, Why it works: its questions, exercises, mistakes and figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
-from bnkit.book.exercise import Exercise, Mistake
+from bnkit.book.exercise import Exercise, Mistake, Patch
 from bnkit.book.observe import Facets, Probe, as_seen
 from bnkit.book.quiz import Question, choice
 from bnkit.plots import COLORS, appearance, new_axes, to_numpy
@@ -34,13 +34,14 @@ ADDITION = "14_architectures.ipynb#Before or after the addition"
 class Skip(nn.Module):
     def __init__(self, width):
         super().__init__()
-        self.linear, self.norm = nn.Linear(width, width), nn.BatchNorm1d(width)
+        self.linear = nn.Linear(width, width)
+        self.norm = nn.BatchNorm1d(width)
 
     def forward(self, h):
         return h + self.norm(self.linear(h.relu()))
 
 
-_X = torch.tensor([[2.0, -1.0], [0.5, 3.0], [-1.0, -2.0], [4.0, 0.0]])
+BATCH = torch.tensor([[2.0, -1.0], [0.5, 3.0], [-1.0, -2.0], [4.0, 0.0]])
 
 
 def fill_block(module: nn.Module) -> nn.Module:
@@ -60,11 +61,13 @@ def fill_block(module: nn.Module) -> nn.Module:
 def _skips(mode: str) -> Probe:
     def run(cls: Callable) -> Facets:
         block = fill_block(cls(2)).train(mode == "training")
-        layers = sorted(type(m).__name__ for m in block.modules() if next(m.parameters(False), None)
-                        is not None)  # fmt: skip
-        return {"layers with parameters": ", ".join(layers), "output": as_seen(block(_X.clone()))}
+        layers = sorted(type(m).__name__ for m in block.modules() if [*m.parameters(False)])
+        return {
+            "layers with parameters": ", ".join(layers),
+            "output": as_seen(block(BATCH.clone())),
+        }
 
-    return Probe({"h": _X, "mode": mode}, run)
+    return Probe({"h": BATCH, "mode": mode}, run)
 
 
 class _Branch(nn.Module):
@@ -118,8 +121,7 @@ _SKIP_BLOCK = Exercise(
             "Is the h that is added normalized, or as it came?"),
         Mistake("normalization missing", DEPTH,
             (
-                "self.linear, self.norm = nn.Linear(width, width), nn.BatchNorm1d(width) -> "
-                "self.linear = nn.Linear(width, width)",
+                Patch("        self.norm = nn.BatchNorm1d(width)\n", ""),
                 "self.norm(self.linear(h.relu())) -> self.linear(h.relu())",
             ),
             "Print your block. Which two layers should it hold?"),
@@ -226,20 +228,14 @@ def along_the_gradient(
     losses: Mapping[str, object],
     changes: Mapping[str, object],
     reaches: Sequence[float],
-    ax: Sequence[Axes] | None = None,
 ) -> Sequence[Axes]:
     """The loss, and the relative change of the gradient, as a step along the gradient grows."""
-    left, right = plt.subplots(1, 2, figsize=(7.4, 3.0))[1] if ax is None else ax
+    left, right = plt.subplots(1, 2, figsize=(7.4, 3.0))[1]
     for axes, groups in ((left, losses), (right, changes)):
         for i, (name, group) in enumerate(groups.items()):
-            runs, look = to_numpy(group).astype(float), appearance(name, i)
-            if runs.ndim != 2 or len(runs) != len(reaches):
-                raise ValueError(
-                    f"group {name!r} got shape {runs.shape}, expected ({len(reaches)}, runs)"
-                )
-            axes.fill_between(
-                reaches, runs.min(1), runs.max(1), color=look["color"], alpha=0.2, linewidth=0
-            )
+            runs, look = to_numpy(group).astype(float), appearance(name, i)  # (reaches, runs)
+            band = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
+            axes.fill_between(reaches, runs.min(1), runs.max(1), **band)
             axes.plot(reaches, runs.mean(1), label=name, **look)
         axes.set_xlabel("step along the gradient (learning rates)")
     left.set_ylabel("loss")
@@ -249,26 +245,18 @@ def along_the_gradient(
 
 
 def gradient_by_layer(
-    squares: Mapping[str, Sequence[float]],
-    ax: Axes | None = None,
-    *,
-    growth: float | None = None,
-    ylim: tuple[float, float] | None = None,
-    title: str = "",
+    squares: Mapping[str, Sequence[float]], growth: float, ylim: tuple[float, float]
 ) -> Axes:
     """Squared gradient norm of each layer, on a logarithmic axis, with a theory's slope."""
-    ax = new_axes(ax)
+    ax = new_axes()
     for i, (name, series) in enumerate(squares.items()):
         look = appearance(name, i) | {"markersize": 4}
         ax.plot(range(1, len(series) + 1), to_numpy(series), label=name, **look)
-    if growth:
-        first = to_numpy(next(iter(squares.values())))
-        depth = np.arange(1, len(first) + 1)
-        line = first[-1] * growth ** (len(first) - depth.astype(float))
-        ax.plot(depth, line, ":", color=COLORS["reference"], linewidth=2.5, label="theory")
-    ax.set(yscale="log", xlabel="layer", ylabel="squared gradient norm", title=title)
+    first = to_numpy(next(iter(squares.values())))
+    depth = np.arange(1, len(first) + 1)
+    line = first[-1] * growth ** (len(first) - depth.astype(float))
+    ax.plot(depth, line, ":", color=COLORS["reference"], linewidth=2.5, label="theory")
+    ax.set(yscale="log", xlabel="layer", ylabel="squared gradient norm", ylim=ylim)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if ylim:
-        ax.set_ylim(*ylim)
     ax.legend()
     return ax

@@ -1,4 +1,4 @@
-"""Chapter 12: its questions, exercises, mistakes and figures."""
+"""Chapter 12, When training and test do not match: its questions, exercise and mistakes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ SECTION = "12_train_test_mismatch.ipynb#Two variances"
 def merge(counts, means, variances):
     share = (counts / counts.sum())[:, None]  # (P, 1)
     mean = (share * means).sum(dim=0)  # (C,)
-    return mean, (share * (variances + (means - mean) ** 2)).sum(dim=0)
+    spread = variances + (means - mean) ** 2  # of each batch, around the common mean
+    return mean, (share * spread).sum(dim=0)
 
 
 def _one_by_one(counts: Tensor, means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,7 +71,7 @@ _MERGE = Exercise(
         Mistake("plain averages", SECTION,
             (
                 "mean = (share * means).sum(dim=0) -> mean = means.mean(dim=0)",
-                "(share * (variances + (means - mean) ** 2)).sum(dim=0) -> variances.mean(dim=0)",
+                "(share * spread).sum(dim=0) -> variances.mean(dim=0)",
             ),
             "Two batches: one all 0, one all 10. Each has variance 0. Has their union?"),
         Mistake("batches weighted alike", SECTION,
@@ -87,22 +88,23 @@ _MERGE = Exercise(
             "mean = (share * means).sum(dim=0) -> mean = means.mean(dim=0)",
             "Compute the mean of [1, 2, 3, 7] from the means of [1, 2, 3] and [7]."),
         Mistake("spread of the means not weighted", SECTION,
-            "(share * (variances + (means - mean) ** 2)).sum(dim=0) -> (share * "
-            "variances).sum(dim=0) + ((means - mean) ** 2).mean(dim=0)",
+            "(share * spread).sum(dim=0) -> "
+            "(share * variances).sum(dim=0) + ((means - mean) ** 2).mean(dim=0)",
             "A batch of one far away and a batch of a thousand: how much should each distance "
             "count?"),
         Mistake("divided by the count minus one", SECTION,
-            Patch("2)).sum(dim=0)", "2)).sum(dim=0) * counts.sum() / (counts.sum() - 1)"),
+            Patch("spread).sum(dim=0)", "spread).sum(dim=0) * counts.sum() / (counts.sum() - 1)"),
             "The variances that you are given are biased. Which one should come out?"),
         Mistake("variance as E[x²] − E[x]²", TWO_FORMULAS,
-            "(share * (variances + (means - mean) ** 2)).sum(dim=0) -> (share * (variances + "
-            "means**2)).sum(dim=0) - mean**2",
+            (
+                "(means - mean) ** 2 -> means**2",
+                "(share * spread).sum(dim=0) -> (share * spread).sum(dim=0) - mean**2",
+            ),
             "Add 10,000 to all means, in float32. The variance should not change at all."),
         Mistake("squares of the means not centered", SECTION, "(means - mean) ** 2 -> means**2",
             "Add 10 to all means. Should the variance change?"),
         Mistake("standard deviations averaged", SECTION,
-            "(share * (variances + (means - mean) ** 2)).sum(dim=0) -> (share * "
-            "variances.sqrt()).sum(dim=0) ** 2",
+            "(share * spread).sum(dim=0) -> (share * variances.sqrt()).sum(dim=0) ** 2",
             "Which of the two adds up over examples: squared distances, or their root?"),
         Mistake("weights along the wrong axis", SIX_NUMBERS, "[:, None] -> ",
             "The counts have shape (P,), the means (P, C). With which axis of the means do the "
@@ -112,11 +114,11 @@ _MERGE = Exercise(
             ("counts / counts.sum() -> counts * counts.sum()",)),
         Mistake("merged over the features", SIX_NUMBERS, Patch("dim=0", "dim=1", all=True),
             "Two batches with three features each: how many means should come out?",
-            ("means).sum(dim=0) -> means).sum(dim=1)", "2)).sum(dim=0) -> 2)).sum(dim=1)")),
+            ("means).sum(dim=0) -> means).sum(dim=1)", "spread).sum(dim=0) -> spread).sum(dim=1)")),
         Mistake("one number for all features", SIX_NUMBERS, Patch("sum(dim=0)", "sum()", all=True),
             "Two features may be measured in meters and in millimeters. How many means do two "
             "features have?",
-            ("means).sum(dim=0) -> means).sum()", "2)).sum(dim=0) -> 2)).sum()")),
+            ("means).sum(dim=0) -> means).sum()", "spread).sum(dim=0) -> spread).sum()")),
         Mistake("variance between batches subtracted", SECTION, "variances + -> variances -",
             "Two batches that lie far apart: is their union wider or narrower than each of them?"),
         Mistake("means added, not subtracted", SECTION, "(means - mean) -> (means + mean)",

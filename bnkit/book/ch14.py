@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from bnkit.book.ch10 import fill_block
+from bnkit.book.ch10 import BATCH, fill_block
 from bnkit.book.exercise import Exercise, Mistake, Patch
 from bnkit.book.observe import Facets, Probe, as_seen
 from bnkit.book.quiz import Question, choice
@@ -23,9 +23,6 @@ def close_doors(net):
     for module in net.modules():
         if hasattr(module, "branch"):
             nn.init.zeros_(module.branch[-1].weight)
-
-
-_X = torch.tensor([[2.0, -1.0], [0.5, 3.0], [-1.0, -2.0], [4.0, 0.0]])
 
 
 class _Block(nn.Module):
@@ -45,7 +42,7 @@ def _doors(close: Callable) -> Facets:
     found = close(net)
     net = found if isinstance(found, nn.Module) else net
     first, second = net[2].branch, net[3][0].branch
-    net(_X.clone()).square().sum().backward()
+    net(BATCH.clone()).square().sum().backward()
     last = first[-1].weight
     return {
         "weight of branch[-1]": as_seen(last),
