@@ -13,7 +13,7 @@ import torch
 
 from bnkit.book.exercise import Mistake, Patch, compose, examine
 from bnkit.book.registry import EXERCISES, check
-from bnkit.book.run import run_limited
+from bnkit.book.run import own_line, run_limited
 
 MISTAKES = [mistake for exercise in EXERCISES.values() for mistake in exercise.mistakes]
 CHAPTERS = Path(__file__).parents[1] / "chapters"
@@ -111,6 +111,10 @@ def test_an_exception_is_reported_with_the_learners_own_line():
     assert result.status == "raised"
     assert "ZeroDivisionError" in result.error
     assert "return x * (1 / count)" in result.error
+
+
+def test_an_exception_without_a_line_of_the_learners_is_reported_alone():
+    assert own_line(ValueError("shapes")) == "ValueError: shapes"
 
 
 def test_an_exception_inside_torch_is_reported_with_the_learners_own_line():

@@ -94,6 +94,12 @@ def test_a_chapter_without_exercises_is_told_which_have_some(chapter):
         exercises_of(chapter)
 
 
+def test_what_only_assignments_hold_can_be_left_out():
+    shown = [exercise.name for exercise in exercises_of("02_equations", in_book=True)]
+    assert shown == ["whiten"]
+    assert set(shown) < {exercise.name for exercise in exercises_of("02")}
+
+
 # Baked
 
 

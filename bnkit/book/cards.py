@@ -55,7 +55,7 @@ def check_yourself(chapter: str) -> Html:
         chapter: the notebook's name without its ending, such as ``"02_equations"``.
 
     Returns:
-        What the last line of a cell shows: all cards in one output.
+        All cards in one output, for the last line of a cell.
 
     Raises:
         ValueError: there are no questions for a chapter of that name.
@@ -148,24 +148,14 @@ def _kind(exercise: Exercise) -> str:
 
 @dataclass
 class Record:
-    """How far an exercise has come.
-
-    Args:
-        attempts: How often an answer was checked; a stub is no attempt.
-        passed: Whether the last answer was right.
-    """
+    """How far an exercise has come: attempts (a stub is none), and was the last one right?"""
 
     attempts: int = 0
     passed: bool = False
 
     @property
     def words(self) -> str:
-        """Its state, with a sign and in words.
-
-        Example:
-            >>> Record(2, passed=True).words
-            '✓ passed, 2 attempts'
-        """
+        """Its state, with a sign and in words."""
         if not self.attempts:
             return "○ not started"
         count = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
@@ -219,14 +209,22 @@ def bake_card(exercise: Exercise, result: CheckResult) -> Html:
     )
 
 
+def _states(exercises: Sequence[Exercise]) -> list[str]:
+    return [f"{exercise.title}: {record_of(exercise.name).words}" for exercise in exercises]
+
+
+def _items(states: Sequence[str]) -> str:
+    items = "".join(f"<li>{html.escape(state).replace('`', '')}</li>" for state in states)
+    return f"<ul>{items}</ul>"
+
+
 def bake_progress(exercises: Sequence[Exercise], where: str) -> Html:
     """A list of exercises, and a count of the questions that the page has seen answered right."""
-    states = [f"{exercise.title}: {record_of(exercise.name).words}" for exercise in exercises]
-    rows = "".join(f"<li>{html.escape(state).replace('`', '')}</li>" for state in states)
+    states = _states(exercises)
     key = digest("progress", where, states)
     parts = [
         f'<p class="bnkit-title"><strong>Progress through {html.escape(where)}</strong></p>',
-        f"<ul>{rows}</ul>",
+        _items(states),
         '<p class="bnkit-count" role="status" hidden></p>',
         f'<p class="bnkit-note">{KEPT}</p>',
         script("progress.js", key, {}),
@@ -242,15 +240,7 @@ def _section(kind: str, label: str, key: str, parts: Sequence[str], text: str) -
 
 
 def live_card(exercise: Exercise, answer: Callable) -> object:
-    """An exercise with buttons that check the answer and show hints one at a time.
-
-    Args:
-        exercise: The exercise.
-        answer: The learner's function or class; each check takes what has its name by then.
-
-    Returns:
-        An ``ipywidgets.VBox`` of heading, buttons, result, hints and solution.
-    """
+    """An exercise with buttons that check what has the answer's name by then, and give hints."""
     import ipywidgets as widgets
 
     head, hints, found = widgets.HTMLMath(), widgets.HTMLMath(), widgets.HTML()
@@ -301,31 +291,18 @@ def latest(answer: Callable) -> Callable:
 
 
 def live_progress(exercises: Sequence[Exercise], where: str) -> object:
-    """A list of exercises that follows every check.
-
-    Args:
-        exercises: The exercises.
-        where: What they belong to, in words.
-
-    Returns:
-        An ``ipywidgets.VBox`` with the list.
-    """
+    """A list of exercises that follows every check."""
     import ipywidgets as widgets
 
     rows = widgets.HTML()
 
     def show() -> None:
-        states = [(exercise, record_of(exercise.name)) for exercise in exercises]
-        passed = sum(record.passed for _, record in states)
-        items = "".join(
-            f"<li>{html.escape(exercise.title).replace('`', '')}: {record.words}</li>"
-            for exercise, record in states
-        )
+        passed = sum(record_of(exercise.name).passed for exercise in exercises)
         rows.value = (
             f'{style("live_card.css")}<div role="status"><p class="bnkit-title">'
             f"<strong>Progress through {html.escape(where)}</strong> "
-            f'<span class="bnkit-state">{passed} of {len(states)} exercises passed</span></p>'
-            f"<ul>{items}</ul></div>"
+            f'<span class="bnkit-state">{passed} of {len(exercises)} exercises passed</span></p>'
+            f"{_items(_states(exercises))}</div>"
         )
 
     listen(show)

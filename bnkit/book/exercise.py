@@ -81,6 +81,11 @@ class Mistake:
             once; a callable where it has many lines of its own.
         hint: A question or an experiment that leads to it.
         also: Other ways to make it that look different from outside.
+
+    Example:
+        >>> section = "02_equations.ipynb#Scale and shift"
+        >>> Mistake("beta forgotten", section, " + bias -> ", "What is y at x_hat = 0?").versions
+        (' + bias -> ',)
     """
 
     name: str
@@ -115,6 +120,12 @@ class Exercise:
         locate: Maps a wrong answer to the first step at which values part; None means the first
             result that differs.
         in_book: Whether the chapter shows it; the others are for assignments.
+
+    Example:
+        >>> from bnkit.book.registry import EXERCISES
+        >>> print(EXERCISES["to_pytorch"].stub)
+        def to_pytorch(keras_momentum):
+            raise NotImplementedError
     """
 
     name: str
@@ -205,23 +216,7 @@ def _slipped(exercise: Exercise, slip: Slip) -> Callable:
 
 
 def compose(source: str, *changes: Change) -> str:
-    """The source with every change made.
-
-    Args:
-        source: Of a solution.
-        *changes: Texts, patches, and tuples of them.
-
-    Returns:
-        The changed source.
-
-    Raises:
-        ValueError: A text to replace does not occur once: two of the changes meet.
-        TypeError: One of the changes is a callable, which has no text.
-
-    Example:
-        >>> compose("gamma * x_hat + beta", Patch("gamma * ", ""), " + beta -> ")
-        'x_hat'
-    """
+    """The source with every change made; ValueError where a text does not occur just once."""
     for change in changes:
         for patch in change if isinstance(change, tuple) else (change,):
             if not isinstance(patch, str | Patch):
@@ -239,14 +234,7 @@ def execute(source: str, name: str) -> Callable:
 
 
 def pairs(exercise: Exercise) -> Iterator[tuple[Mistake, Mistake, Callable]]:
-    """Every two mistakes that can be made at once, and an answer that makes both.
-
-    Args:
-        exercise: Whose mistakes; those that are callables are left out.
-
-    Yields:
-        Two mistakes, in the catalogue's order, and the answer.
-    """
+    """Every two mistakes that patches make at once, in order, and an answer that makes both."""
     for first, second in combinations(exercise.mistakes, 2):
         for changes in product(first.versions, second.versions):
             for order in (changes, changes[::-1]):
@@ -258,16 +246,7 @@ def pairs(exercise: Exercise) -> Iterator[tuple[Mistake, Mistake, Callable]]:
 
 
 def examine(exercise: Exercise, answer: Callable, limit: float = LIMIT) -> CheckResult:
-    """Compare an answer with an exercise.
-
-    Args:
-        exercise: The exercise.
-        answer: The learner's function or class.
-        limit: Seconds that the answer may take.
-
-    Returns:
-        The result; no exception of the answer leaves it.
-    """
+    """Compare an answer with an exercise; no exception of the answer leaves it."""
     run_limited(lambda: exercise.expected)  # our own code, and random numbers stay as they are
     outcome = run_limited(lambda: exercise.observe(answer), limit)
     if outcome.stopped:

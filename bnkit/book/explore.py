@@ -148,17 +148,7 @@ def bake(
     axes: Sequence,
     caption: str | None,
 ) -> Html:
-    """Draw every frame and put them behind native sliders.
-
-    Args:
-        render: ``render(**values)`` returns the figure.
-        describe: ``describe(**values)`` returns its alternative text.
-        axes: the sliders, each with ``name, label, values, texts, start``.
-        caption: a line below the figure.
-
-    Returns:
-        The output; equal frames and equal alternative texts are stored once.
-    """
+    """Draw every frame and put them behind native sliders; what is equal is stored once."""
     settings = [
         dict(zip([axis.name for axis in axes], values, strict=True))
         for values in product(*(axis.values for axis in axes))
@@ -218,17 +208,7 @@ def live(
     axes: Sequence,
     caption: str | None,
 ) -> object:
-    """Sliders over an image that is redrawn by the kernel.
-
-    Args:
-        render: ``render(**values)`` returns the figure.
-        describe: ``describe(**values)`` returns its alternative text.
-        axes: the sliders, each with ``name, label, values, texts, start``.
-        caption: a line below the figure.
-
-    Returns:
-        An ``ipywidgets.VBox``; settings seen before come from memory.
-    """
+    """Sliders over an image that the kernel redraws; settings seen before come from memory."""
     import ipywidgets as widgets
 
     image = widgets.Image(format="png", layout={"max_width": "100%", "align_self": "flex-start"})

@@ -31,13 +31,7 @@ Facets = dict[str, "Tensor | str | None"]
 
 @dataclass(frozen=True)
 class Probe:
-    """One small experiment with an answer.
-
-    Args:
-        inputs: What it is given, by name, for display.
-        run: Maps an answer (function or class) to what is seen of it, by name.
-        essential: False for what is looked at only when everything essential is right.
-    """
+    """One small experiment with an answer; what is not essential is looked at last."""
 
     inputs: Mapping[str, object]
     run: Callable[[Callable], Facets]
@@ -73,10 +67,7 @@ def is_stub(exception: BaseException) -> bool:
 
 
 def first_difference(expected: Observation, received: Observation) -> str | None:
-    """Name of the first result that differs, or None.
-
-    A result that is None was not seen, and is no difference; one that is not there is.
-    """
+    """The first result that is not seen alike; None in place of a result means unseen."""
     if received.exception and not expected.exception:
         return "raised"
     for name in [*expected.facets, *received.facets]:
@@ -124,10 +115,15 @@ def calls(
         outputs: A name for each value that it returns.
         gradients: Inputs whose gradients are looked at, where the answer carries any: they are
             those of the sum of the first output weighted by 1, 2, 4, ... in its order.
-        essential: As for `Probe`.
+        essential: Whether it is looked at before what is not.
 
     Returns:
         The probe.
+
+    Example:
+        >>> probe = calls({"x": torch.tensor([1.0, 3.0])}, outputs=["mean", "variance"])
+        >>> probe.run(lambda x: (x.mean(), x.var(unbiased=False)))["variance"].item()
+        1.0
     """
 
     def run(answer: Callable) -> Facets:
@@ -172,8 +168,7 @@ def _gradients(answer: Callable, inputs: Mapping[str, object], names: Sequence[s
 def first_wrong_step(normalize: Callable[[float], Tensor], x: Tensor) -> str:
     """The first of mean, variance, x_hat and output that is wrong.
 
-    With weight 1 and bias 0 the output is a straight line over each column of x (N, C): it crosses
-    zero at the mean and its slope tells the variance.
+    With weight 1 and bias 0 each column of x (N, C) becomes a line with zero at the mean.
     """
     y = torch.as_tensor(normalize(1e-12)).detach().to(torch.float64)
     x = x.to(torch.float64)

@@ -51,16 +51,7 @@ _EVERY = """for (const root of document.querySelectorAll('[data-bnkit="KEY"]:not
 
 
 class Html:
-    """An output with one ``text/html`` and a ``text/plain`` for whoever cannot show it.
-
-    Args:
-        source: the HTML.
-        text: what to print instead.
-
-    Example:
-        >>> Html("<b>mean</b>", "mean")
-        mean
-    """
+    """An output as ``text/html``, with a ``text/plain`` for whoever cannot show it."""
 
     def __init__(self, source: str, text: str) -> None:
         self.source = source
@@ -74,12 +65,7 @@ class Html:
 
 
 def digest(*parts: object) -> str:
-    """Ten hexadecimal digits that depend on the content alone, to name a widget by.
-
-    Example:
-        >>> digest("gamma", [1, 2]) == digest("gamma", [1, 2])
-        True
-    """
+    """Ten hexadecimal digits that depend on the content alone, to name a widget by."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:10]
 
 
@@ -95,14 +81,7 @@ def prose(text: str) -> str:
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
-    """A table for the end of a cell: the words over the columns, then the cells of each row.
-
-    Example:
-        >>> print(markdown_table(["norm", "rate"], [["batch", 0.1]]).data)
-        | norm | rate |
-        |---|---|
-        | batch | 0.1 |
-    """
+    """A table for the end of a cell: the words over the columns, then the cells of each row."""
     from IPython.display import Markdown  # only a notebook shows tables, and has it loaded
 
     lines = ["| " + " | ".join(map(str, cells)) + " |" for cells in (heads, *rows)]
@@ -124,34 +103,14 @@ def style(*more: str) -> str:
 
 
 def script(name: str, key: str, data: object) -> str:
-    """A script element that wires every not yet wired widget called ``key``.
-
-    Args:
-        name: file below ``bnkit/book/static`` that defines ``function wire(root, data)``.
-        key: the widget's ``data-bnkit`` attribute.
-        data: what ``wire`` receives, as JSON.
-
-    Returns:
-        The element; it leaves no global name behind.
-    """
+    """A script element with a file of ``static`` that wires every new widget called `key`."""
     values = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     loop = _EVERY.replace("KEY", key)
     return f"<script>(() => {{\n{_static(name)}const data = {values};\n{loop}\n}})();</script>"
 
 
 def widget(tag: str, kind: str, key: str, parts: Sequence[str], text: str) -> Html:
-    """A widget of its parts, with the style that all widgets share.
-
-    Args:
-        tag: the outer element, such as ``"figure"``.
-        kind: ``"explore"`` or ``"quiz"``.
-        key: the content's digest, by which its script finds it.
-        parts: the elements inside; empty ones are left out.
-        text: what to print where HTML is not shown.
-
-    Returns:
-        The output.
-    """
+    """A widget of its parts, found by its script as `key`, with the style that all share."""
     body = "\n".join(part for part in (style(), *parts, _colab_maths(parts)) if part)
     attributes = f'class="bnkit bnkit-{kind}" data-bnkit="{key}"'
     return Html(f"<{tag} {attributes}>\n{body}\n</{tag}>", text)
@@ -166,15 +125,7 @@ def _colab_maths(parts: Sequence[str]) -> str:
 
 
 def png(figure: Figure, colors: int | None = 48) -> bytes:
-    """A figure as PNG, closed afterwards.
-
-    Args:
-        figure: a matplotlib figure; its ground may be transparent.
-        colors: size of the palette, None for all colors.
-
-    Returns:
-        The file's bytes, with no date and no version in them.
-    """
+    """A figure as PNG of so many colors (None: all), without date or version; closes it."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = Image.fromarray(np.asarray(canvas.buffer_rgba()))  # (H, W, 4)
@@ -199,15 +150,7 @@ def picture(data: bytes, alt: str) -> str:
 def widget_home() -> str:
     """Say whether widgets are ``"live"`` (a person sits at a kernel) or ``"baked"`` into the page.
 
-    Returns:
-        The value of ``$BNKIT_WIDGETS`` where set; else live in JupyterLab, Colab and VS Code.
-
-    Raises:
-        ValueError: the variable has another value.
-
-    Example:
-        >>> widget_home() in ("live", "baked")
-        True
+    ``$BNKIT_WIDGETS`` decides where set; else live are JupyterLab, Colab and VS Code.
     """
     chosen = os.environ.get("BNKIT_WIDGETS", "")
     if chosen not in ("", "live", "baked"):

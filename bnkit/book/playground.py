@@ -7,7 +7,7 @@ the module with it.
 
 from __future__ import annotations
 
-from bnkit.book.page import Html
+from bnkit.book.page import Html, widget_home
 from bnkit.book.playground_page import (
     DEFAULTS,
     MAX_SIZE,
@@ -59,8 +59,6 @@ def playground(**state) -> Playground | Html:
 
     Source: Ioffe and Szegedy (2015), Algorithm 1, https://arxiv.org/abs/1502.03167.
     """
-    from bnkit.book.explore import widget_home
-
     state = checked(state)
     if widget_home() == "live" and anywidget is not None:
         return Playground(**state)

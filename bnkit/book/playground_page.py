@@ -31,26 +31,7 @@ DEFAULTS = {
 
 
 def playground_html(**state) -> str:
-    """Return the playground as one self-contained piece of HTML.
-
-    It holds the module, its style and a picture of the first state, which stays where scripts do
-    not run. The text depends on the state alone: the same call gives the same bytes.
-
-    Args:
-        **state: As for :func:`bnkit.book.playground.playground`.
-
-    Returns:
-        The HTML text, to be placed in any page.
-
-    Raises:
-        ValueError: If a name is unknown or a value is out of range.
-
-    Example:
-        >>> playground_html() == playground_html()
-        True
-        >>> "<svg" in playground_html(gamma=2.0)
-        True
-    """
+    """The playground as HTML for any page; the same state gives the same bytes."""
     state = checked(state)
     script, style = _compact("playground.js"), _compact("playground.css")
     values = json.dumps(state, separators=(",", ":"))
@@ -61,21 +42,7 @@ def playground_html(**state) -> str:
 
 
 def checked(state: dict) -> dict:
-    """Overlay the defaults with a state given by the caller.
-
-    Args:
-        state: Some of the names in ``DEFAULTS``.
-
-    Returns:
-        Every name with a plain number, or a list of them for ``x``.
-
-    Raises:
-        ValueError: If a name is unknown or a value is out of range.
-
-    Example:
-        >>> checked({"gamma": 2})["gamma"]
-        2.0
-    """
+    """The defaults, overlaid with what the caller gives, as plain numbers."""
     if unknown := sorted(set(state) - set(DEFAULTS)):
         raise ValueError(f"playground got {', '.join(unknown)}; it knows {', '.join(DEFAULTS)}")
     merged = {name: state.get(name, value) for name, value in DEFAULTS.items()}

@@ -5,25 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+# isort: off
 from bnkit.book import (
-    ch01,
-    ch02,
-    ch03,
-    ch04,
-    ch05,
-    ch06,
-    ch07,
-    ch08,
-    ch09,
-    ch10,
-    ch11,
-    ch12,
-    ch13,
-    ch14,
-    ch15,
-    ch16,
-    ch17,
-)
+    ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09,
+    ch10, ch11, ch12, ch13, ch14, ch15, ch16, ch17,
+)  # fmt: skip
+
+# isort: on
 from bnkit.book.exercise import Exercise, examine
 from bnkit.book.quiz import Question
 from bnkit.book.result import CheckResult
@@ -32,23 +20,8 @@ from bnkit.book.run import LIMIT
 __all__ = ["CHAPTERS", "EXERCISES", "IN_TEXT", "QUESTIONS", "check", "exercises_of"]
 
 CHAPTERS = (
-    ch01,
-    ch02,
-    ch03,
-    ch04,
-    ch05,
-    ch06,
-    ch07,
-    ch08,
-    ch09,
-    ch10,
-    ch11,
-    ch12,
-    ch13,
-    ch14,
-    ch15,
-    ch16,
-    ch17,
+    *(ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09),
+    *(ch10, ch11, ch12, ch13, ch14, ch15, ch16, ch17),
 )
 EXERCISES: dict[str, Exercise] = {e.name: e for chapter in CHAPTERS for e in chapter.EXERCISES}
 QUESTIONS: dict[str, list[Question]] = {c.CHAPTER: c.QUESTIONS for c in CHAPTERS}
@@ -56,19 +29,7 @@ IN_TEXT: dict[str, Question] = {k: v for c in CHAPTERS for k, v in c.IN_TEXT.ite
 
 
 def exercises_of(chapter: str, in_book: bool = False) -> list[Exercise]:
-    """The exercises of a chapter, in order.
-
-    Args:
-        chapter: The notebook's name without its ending, or a beginning of it such as ``"02"``.
-        in_book: Leave out those that only assignments hold.
-
-    Raises:
-        ValueError: No chapter of that name has an exercise.
-
-    Example:
-        >>> [exercise.name for exercise in exercises_of("02_equations", in_book=True)]
-        ['whiten']
-    """
+    """The exercises of a chapter, or of those that begin so; `in_book` drops the assignments'."""
     found = [e for e in EXERCISES.values() if e.chapter.startswith(chapter)]
     if not found or not chapter:
         chapters = ", ".join(dict.fromkeys(e.chapter for e in EXERCISES.values()))

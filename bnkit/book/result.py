@@ -27,18 +27,7 @@ PLAIN = 'style="margin: 0; padding: 0; border: 0; background: none; white-space:
 
 @dataclass(frozen=True)
 class Sample:
-    """The smallest input on which an answer differs from the right one.
-
-    Args:
-        inputs: What the learner's code was given, by name.
-        what: Which of its results differs.
-        expected: The right value.
-        received: The learner's.
-
-    Example:
-        >>> Sample({"x": "two numbers"}, "mean", torch.tensor(2.0), torch.tensor(3.0)).rows()
-        [('x', 'two numbers'), ('expected mean', '2'), ('received mean', '3')]
-    """
+    """The smallest input on which an answer differs from the right one, and both results."""
 
     inputs: Mapping[str, object]
     what: str
@@ -59,23 +48,8 @@ class Sample:
 class CheckResult:
     """The answer of a check. It displays itself in a notebook and prints as plain text.
 
-    Args:
-        exercise: Name of the exercise.
-        status: ``"passed"``, ``"mistake"`` (a known one), ``"unknown"`` (a wrong answer that the
-            catalogue does not hold), ``"not started"``, ``"raised"`` or ``"stopped"``.
-        mistake: Its name in the catalogue, or None.
-        hint: What to do next: it leads and does not give away.
-        section: The chapter and the heading to reread, as ``"02_equations.ipynb#Which axes?"``.
-        sample: The smallest input on which the answer is wrong.
-        stage: The first step at which the values part.
-        error: What was raised, with the learner's own line.
-
-    Example:
-        >>> result = CheckResult("forward", "not started", hint="Replace the stub.")
-        >>> result.passed
-        False
-        >>> result
-        Not started (forward). Replace the stub.
+    The status is passed, mistake (a known one), unknown (a wrong answer that the catalogue does not
+    hold), not started, raised or stopped; the stage is the first step at which the values part.
     """
 
     exercise: str

@@ -33,13 +33,7 @@ class _Stopped(BaseException):
 
 @dataclass
 class Outcome:
-    """What became of a piece of work: its value, or the exception that ended it.
-
-    Args:
-        value: What it returned.
-        exception: What it raised, or None.
-        stopped: Whether its time ran out.
-    """
+    """What became of a piece of work: its value, or what ended it."""
 
     value: object = None
     exception: BaseException | None = None
@@ -47,27 +41,10 @@ class Outcome:
 
 
 def run_limited(work: Callable[[], object], limit: float = LIMIT) -> Outcome:
-    """Call `work` in a thread and stop it when its time is up.
+    """Call `work` in a thread, stop it when its time is up, and let nothing that it raises out.
 
     A thread and no signal, since Windows has no SIGALRM and a notebook may not be in the main
-    thread. PyTorch's random numbers start from seed 0, so that the same code meets the same ones
-    every time. Random generators and default dtype are as before afterwards.
-
-    Args:
-        work: Takes no arguments.
-        limit: Seconds to wait.
-
-    Returns:
-        Its outcome; nothing that `work` raises comes out of here.
-
-    Example:
-        >>> run_limited(lambda: 1 / 0).exception
-        ZeroDivisionError('division by zero')
-        >>> def hang():
-        ...     while True:
-        ...         pass
-        >>> run_limited(hang, limit=0.1).stopped
-        True
+    thread. Random numbers start from seed 0, and are as before afterwards, like the default dtype.
     """
     outcome = Outcome()
 
@@ -116,19 +93,7 @@ def _unchanged_globals() -> Iterator[None]:
 
 
 def own_line(exception: BaseException) -> str:
-    """The exception and the last line of the learner's code that led to it.
-
-    Args:
-        exception: As caught.
-
-    Returns:
-        One line on the exception and, where the learner's code is in the traceback, one on its
-        place.
-
-    Example:
-        >>> own_line(ValueError("shapes"))
-        'ValueError: shapes'
-    """
+    """The exception and, where there is one, the last line of the learner's code that led to it."""
     message = traceback.format_exception_only(exception)[-1].strip()
     frames = traceback.extract_tb(exception.__traceback__)
     theirs = [frame for frame in frames if not frame.filename.startswith(_NOT_THEIRS)]
