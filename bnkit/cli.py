@@ -85,6 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Raises:
         SystemExit: A value is bad (code 2).
+
+    Example:
+        >>> main(["--version"])
+        Traceback (most recent call last):
+            ...
+        SystemExit: 0
     """
     options = parse(arguments)
     try:

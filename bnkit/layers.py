@@ -190,12 +190,28 @@ class LazyBatchNorm1d(OwnForward, nn.LazyBatchNorm1d):
 
 
 class LazyBatchNorm2d(OwnForward, nn.LazyBatchNorm2d):
-    """A `BatchNorm2d` that takes its number of channels from its first batch."""
+    """A `BatchNorm2d` that takes its number of channels from its first batch.
+
+    Example:
+        >>> import torch
+        >>> layer = LazyBatchNorm2d()
+        >>> y = layer(torch.randn(8, 3, 4, 4))
+        >>> type(layer).__name__, layer.num_features
+        ('BatchNorm2d', 3)
+    """
 
     cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(OwnForward, nn.LazyBatchNorm3d):
-    """A `BatchNorm3d` that takes its number of channels from its first batch."""
+    """A `BatchNorm3d` that takes its number of channels from its first batch.
+
+    Example:
+        >>> import torch
+        >>> layer = LazyBatchNorm3d()
+        >>> y = layer(torch.randn(8, 3, 4, 4, 4))
+        >>> type(layer).__name__, layer.num_features
+        ('BatchNorm3d', 3)
+    """
 
     cls_to_become = BatchNorm3d

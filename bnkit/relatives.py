@@ -335,26 +335,57 @@ class InstanceNorm1d(_InstanceNorm, nn.InstanceNorm1d):
 
 
 class InstanceNorm2d(_InstanceNorm, nn.InstanceNorm2d):
-    """Instance normalization of images (N, C, H, W), as :class:`InstanceNorm1d`."""
+    """Instance normalization of images (N, C, H, W), as :class:`InstanceNorm1d`.
+
+    Example:
+        >>> InstanceNorm2d(3)(torch.randn(2, 3, 4, 4)).shape
+        torch.Size([2, 3, 4, 4])
+    """
 
 
 class InstanceNorm3d(_InstanceNorm, nn.InstanceNorm3d):
-    """Instance normalization of volumes (N, C, D, H, W), as :class:`InstanceNorm1d`."""
+    """Instance normalization of volumes (N, C, D, H, W), as :class:`InstanceNorm1d`.
+
+    Example:
+        >>> InstanceNorm3d(3)(torch.randn(2, 3, 4, 4, 4)).shape
+        torch.Size([2, 3, 4, 4, 4])
+    """
 
 
 class LazyInstanceNorm1d(_InstanceNorm, nn.LazyInstanceNorm1d):
-    """An `InstanceNorm1d` that takes its number of channels from its first batch."""
+    """An `InstanceNorm1d` that takes its number of channels from its first batch.
+
+    Example:
+        >>> layer = LazyInstanceNorm1d()
+        >>> y = layer(torch.randn(8, 3, 4))
+        >>> type(layer).__name__, layer.num_features
+        ('InstanceNorm1d', 3)
+    """
 
     cls_to_become = InstanceNorm1d
 
 
 class LazyInstanceNorm2d(_InstanceNorm, nn.LazyInstanceNorm2d):
-    """An `InstanceNorm2d` that takes its number of channels from its first batch."""
+    """An `InstanceNorm2d` that takes its number of channels from its first batch.
+
+    Example:
+        >>> layer = LazyInstanceNorm2d()
+        >>> y = layer(torch.randn(8, 3, 4, 4))
+        >>> type(layer).__name__, layer.num_features
+        ('InstanceNorm2d', 3)
+    """
 
     cls_to_become = InstanceNorm2d
 
 
 class LazyInstanceNorm3d(_InstanceNorm, nn.LazyInstanceNorm3d):
-    """An `InstanceNorm3d` that takes its number of channels from its first batch."""
+    """An `InstanceNorm3d` that takes its number of channels from its first batch.
+
+    Example:
+        >>> layer = LazyInstanceNorm3d()
+        >>> y = layer(torch.randn(8, 3, 4, 4, 4))
+        >>> type(layer).__name__, layer.num_features
+        ('InstanceNorm3d', 3)
+    """
 
     cls_to_become = InstanceNorm3d

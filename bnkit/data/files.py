@@ -51,7 +51,14 @@ TIMEOUT = 5.0  # seconds that a mirror may stay silent
 
 
 class CorruptDataError(RuntimeError):
-    """A data file whose contents are not those of the file it claims to be."""
+    """A data file whose contents are not those of the file it claims to be.
+
+    Example:
+        >>> raise CorruptDataError("train-labels-idx1-ubyte.gz: 3 bytes missing")
+        Traceback (most recent call last):
+            ...
+        bnkit.data.files.CorruptDataError: train-labels-idx1-ubyte.gz: 3 bytes missing
+    """
 
 
 def cache_folder() -> Path:

@@ -29,7 +29,16 @@ _GRACE = 2.0  # seconds in which the ranks that depend on a failed one may repor
 
 
 class RankError(RuntimeError):
-    """A process of :func:`launch` failed; `rank` is the one that failed first."""
+    """A process of :func:`launch` failed; `rank` is the one that failed first.
+
+    Example:
+        >>> import math
+        >>> try:
+        ...     launch(math.sqrt, 2)  # takes one argument, and is given two
+        ... except RankError as error:
+        ...     error.rank in (0, 1)
+        True
+    """
 
     def __init__(self, message: str, rank: int = -1) -> None:
         super().__init__(message)

@@ -42,6 +42,12 @@ class Replicas(Processes):
 
     Raises:
         RuntimeError: ``torch.distributed`` has no process group yet.
+
+    Example:
+        >>> Replicas()  # outside of `launch` and torchrun
+        Traceback (most recent call last):
+            ...
+        RuntimeError: expected a process group: call torch.distributed's init first
     """
 
     def __init__(self, process_group: dist.ProcessGroup | None = None) -> None:
