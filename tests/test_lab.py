@@ -9,14 +9,27 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ADDRESS = re.compile(r"^ +(http://127\.0\.0\.1:\d+/lab\?token=\w+)")  # the last line: it listens
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/lab\?token=\w+")
 SETTINGS = re.compile(r'id="jupyter-config-data"[^>]*>(.+?)</script>', re.DOTALL)
+
+
+def page_at(address: str) -> str:
+    """The page there, as soon as the server that has named the address answers."""
+    for _ in range(60):
+        try:
+            with urllib.request.urlopen(address, timeout=60) as page:
+                return page.read().decode()
+        except urllib.error.URLError:
+            time.sleep(0.5)
+    pytest.fail("nothing answers")
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +51,11 @@ def lab():
         said = []
         for line in process.stderr:
             said.append(line)
-            if found := ADDRESS.match(line):
+            if found := ADDRESS.search(line):
                 break
         else:
             pytest.fail("".join(said))
-        with urllib.request.urlopen(found[1], timeout=60) as page:
-            yield said, json.loads(SETTINGS.search(page.read().decode())[1])
+        yield said, json.loads(SETTINGS.search(page_at(found[0]))[1])
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.communicate()
