@@ -1,4 +1,4 @@
-"""Chapter 11: its questions, exercises, mistakes and figures."""
+"""Chapter 11, Batch size: its questions, exercise and mistakes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from bnkit.book.ch10 import fill_block
-from bnkit.book.claims import Difference
+from bnkit.book.ch10 import BATCH, fill_block
 from bnkit.book.exercise import Exercise, Mistake, Patch
 from bnkit.book.observe import Facets, Probe, as_seen
 from bnkit.book.quiz import Question, choice
 
-__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "said"]
+__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS"]
 
 CHAPTER = "11_batch_size"
 
@@ -36,11 +35,8 @@ def reestimated(net, batches):
     return net.eval()
 
 
-_X = torch.tensor([[2.0, -1.0], [0.5, 3.0], [-1.0, -2.0], [4.0, 0.0]])
-
-
 def _copies(count: int) -> Probe:
-    batches = [_X[:3], 2 * _X[1:], _X - 3][:count]
+    batches = [BATCH[:3], 2 * BATCH[1:], BATCH - 3][:count]
 
     def run(reestimated: Callable) -> Facets:
         given = fill_block(
@@ -195,8 +191,3 @@ QUESTIONS = [
         ],
     ),
 ]
-
-
-def said(difference: Difference, digits: int = 1) -> str:
-    """A mean and its standard error, as the claims of this chapter write them."""
-    return f"{difference.mean:+.{digits}f} ± {difference.standard_error:.{digits}f}"
