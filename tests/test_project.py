@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ else:
 ROOT = Path(__file__).parents[1]
 CONDA_NAMES = {"pytorch": "torch"}  # conda-forge's name: PyPI's
 CONDA_ONLY = {"python", "pip", "make"}
+WITH_A_REASON = 6  # lines of a docstring of what the reference does not list
 
 
 def canonical(requirement: str) -> str:
@@ -122,6 +125,24 @@ def test_the_first_page_of_the_reference_leads_to_each_of_its_pages() -> None:
     assert set(re.findall(r"\]\((\w+\.md)\)", first)) == pages
     toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     assert all(f"chapters/{name.removesuffix('.md')}\n" in toc for name in pages)
+
+
+def test_what_the_reference_lists_has_an_example_and_the_rest_a_clear_line() -> None:
+    listed = {
+        name
+        for module, names in reference().items()
+        for name in names or import_module(f"bnkit.{module}").__all__
+    }
+    for path in sorted(ROOT.glob("bnkit/**/*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+                continue
+            where, doc = (path.name, node.name), ast.get_docstring(node) or ""
+            if node.name in listed and not re.match(r"ch\d\d", path.stem):  # solutions share names
+                assert ">>>" in doc, where
+            else:
+                assert len(doc.splitlines()) <= WITH_A_REASON, where
+                assert not re.search(r"^(Args|Returns|Attributes|Example):$", doc, re.MULTILINE)
 
 
 def test_no_tracked_text_names_a_folder_of_one_machine() -> None:

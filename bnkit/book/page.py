@@ -70,12 +70,7 @@ def digest(*parts: object) -> str:
 
 
 def prose(text: str) -> str:
-    r"""HTML of a line of text in which `` `code` `` and ``\( maths \)`` may occur.
-
-    Example:
-        >>> prose("is `a < b`?")
-        '<span class="tex2jax_process mathjax_process">is <code>a &lt; b</code>?</span>'
-    """
+    r"""HTML of a line of text in which `` `code` `` and ``\( maths \)`` may occur."""
     marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
     return f'<span class="tex2jax_process mathjax_process">{marked}</span>'
 

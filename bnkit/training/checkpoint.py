@@ -37,26 +37,15 @@ class CheckpointError(ValueError):
 
 @dataclass
 class TrainingState:
-    """What changes while a model is trained, in one process or several.
-
-    Attributes:
-        model: Its weights and running statistics.
-        optimizer: Its moments and step counts.
-        history: The epochs so far.
-        early_stopping: Its counter and its copy of the best weights.
-        loaders: Whose generators decide the order of the samples.
-        processes: Those that train; each has random generators of its own.
-        settings: Plain values that both runs must have in common.
-        checkpoint: The file that `save` writes, if any.
-    """
+    """What changes while a model is trained, in one process or several."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     history: History
     early_stopping: EarlyStopping | None = None
-    loaders: Sequence[object] = ()
+    loaders: Sequence[object] = ()  # whose generators decide the order of the samples
     processes: Processes = field(default_factory=Processes)
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)  # that a resumed run must share
     checkpoint: str | os.PathLike | None = None
 
     @contextmanager
