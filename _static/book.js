@@ -25,11 +25,12 @@
   // A box that still scrolls sideways must be reachable by keyboard: code, outputs, equations, tables.
   const scrolling = ".bd-article :is(pre, .output, div.math, mjx-container, .pst-scrollable-table-container)";
   const mark = () => document.querySelectorAll(scrolling).forEach(box => {
-    const scrolls = box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible";
+    const scrolls = box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX !== "visible";
     if (scrolls) box.tabIndex = 0;
   });
 
   const fit = () => { stack(); mark(); };
   addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(fit));
   addEventListener("resize", fit);
+  document.addEventListener("toggle", fit, true); // what a fold held had no width before
 })();

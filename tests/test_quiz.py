@@ -233,3 +233,12 @@ def test_axe_finds_nothing(browser, path, scheme):
         options["rules"]["page-has-heading-one"] = {"enabled": False}  # a bare page has none
         found = axe.Axe().run(page, options={**options, "preload": False})
         assert [violation["id"] for violation in found.response["violations"]] == []
+
+
+def test_a_choice_that_is_all_mathematics_has_a_name(browser, tmp_path):
+    choices = [choice(r"\( (1, -2, 1) \)", "It sums to 0.", correct=True)]
+    choices += [choice(r"\(\gamma < 1\) always", "Not so."), choice(r'\( "a" \)', "No.")]
+    standalone(tmp_path / "maths.html", quiz("Which vector?", choices))
+    with opened(browser, tmp_path / "maths.html") as page:
+        names = [radio.get_attribute("aria-label") for radio in page.get_by_role("radio").all()]
+        assert names == ["(1, -2, 1)", None, '"a"']

@@ -6,6 +6,7 @@ All texts may hold ``\( maths \)`` (write raw strings), and code between single 
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -173,10 +174,18 @@ def _number_quiz(
 def _options(question: str, hint: str, options: Sequence[Choice], key: str, kind: str) -> str:
     rows = "".join(
         f'<label class="bnkit-choice"><input type="{kind}" name="bnkit-{key}" value="{i}" '
-        f'autocomplete="off">{prose(option.text)}</label>'
+        f'autocomplete="off"{_spoken(option.text)}>{prose(option.text)}</label>'
         for i, option in enumerate(options)
     )
     return f"<fieldset><legend>{prose(question)}{hint}</legend>{rows}</fieldset>"
+
+
+def _spoken(text: str) -> str:
+    """A name for a choice that is all mathematics, which not every reader takes for a label."""
+    if re.search(r"\w", re.sub(r"\\\(.*?\\\)", "", text)):
+        return ""
+    name = re.sub(r"\\[()]", "", text).strip()
+    return f' aria-label="{html.escape(name)}"'
 
 
 def _reasons(choices: Sequence[Choice]) -> list[tuple[str, bool, str]]:
