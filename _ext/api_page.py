@@ -68,7 +68,7 @@ def skip_bare_names(
     app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object
 ) -> bool:
     """Leave out what has no docstring: a field, which its class describes among its arguments."""
-    return skip or (what == "class" and not getattr(obj, "docstring", name))
+    return skip or (what == "apiclass" and not getattr(obj, "docstring", name))
 
 
 def shapes_as_code(
