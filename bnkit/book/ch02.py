@@ -31,6 +31,7 @@ FOLKLORE = (
     '02_equations.ipynb#Folklore: "the output is Gaussian" and "the features become independent"'
 )
 WRONG_GRADIENTS = "04_backward.ipynb#Four wrong versions"
+IMAGES = "05_manual_implementation.ipynb#Images: choose the axes"
 
 
 # The forward pass
@@ -245,7 +246,7 @@ _FORWARD_2D = Exercise(
             )),
         Mistake("one mean for all channels", AXES, "(0, 2, 3) -> (0, 1, 2, 3)",
             "How many numbers does your mean hold, and how many channels are there?"),
-        Mistake("weight not reshaped", "05_manual_implementation.ipynb#Images: choose the axes",
+        Mistake("weight not reshaped", IMAGES,
             ("weight.view(shape) -> weight", "bias.view(shape) -> bias"),
             "A tensor of shape (C,) lines up with the last axis of (N, C, H, W). Which axis is "
             "that?",

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from torch import Tensor
 
 from bnkit import functional
-from bnkit.book.ch02 import EPSILON, WHICH_VARIANCE, WRONG_GRADIENTS
+from bnkit.book.ch02 import EPSILON, IMAGES, WHICH_VARIANCE, WRONG_GRADIENTS
 from bnkit.book.exercise import Exercise, Mistake, Patch
 from bnkit.book.observe import Probe, as_seen, calls
 from bnkit.book.quiz import Question, choice
@@ -36,7 +36,6 @@ ALL_ROWS_MOVE = "04_backward.ipynb#One row matters, all rows move"
 THREE_TERMS = "04_backward.ipynb#The equation: three terms"
 GRAPH = "04_backward.ipynb#The graph"
 REMOVED = "04_backward.ipynb#What is removed, and why these two"
-IMAGES = "05_manual_implementation.ipynb#Images: choose the axes"
 
 
 def backward(grad_output, x, weight, eps):

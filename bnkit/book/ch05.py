@@ -18,6 +18,7 @@ from bnkit.book.ch02 import (
     AXES,
     EPSILON,
     EQUATIONS,
+    IMAGES,
     TWO_FORMULAS,
     UNDO,
     WHICH_VARIANCE,
@@ -47,7 +48,6 @@ ATTRIBUTES = "05_manual_implementation.ipynb#Plain attributes: the file forgets 
 PARAMETERS = "05_manual_implementation.ipynb#Parameters: the optimizer finds them"
 NO_END = "05_manual_implementation.ipynb#Undetached averages: the graph never ends"
 LOADS = "05_manual_implementation.ipynb#Weights load in both directions"
-IMAGES = "05_manual_implementation.ipynb#Images: choose the axes"
 TWO_MODES = "03_two_modes.ipynb#A model that changes while you watch"
 PLAIN_AVERAGE = "03_two_modes.ipynb#`momentum=None`: a plain average"
 LAG = "12_train_test_mismatch.ipynb#Statistics that lag behind"

@@ -15,6 +15,8 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
 from bnkit import training
+from bnkit.book.ch03 import FORGOTTEN
+from bnkit.book.ch05 import TWO_MODES
 from bnkit.book.exercise import Exercise, Mistake, Patch
 from bnkit.book.observe import Facets, Probe, as_seen
 from bnkit.book.observe_layer import EXAMPLES, small_net
@@ -26,8 +28,6 @@ __all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "confusion_matrix", "
 
 CHAPTER = "06_mnist_early_stopping"
 
-FORGOTTEN = "03_two_modes.ipynb#A forgotten `eval()`, measured"
-TWO_MODES = "03_two_modes.ipynb#A model that changes while you watch"
 CANNOT = "06_mnist_early_stopping.ipynb#A log that cannot be true"
 RESTORE = "06_mnist_early_stopping.ipynb#Restore, and test once"
 COPIED = "06_mnist_early_stopping.ipynb#The best weights must be copied"
