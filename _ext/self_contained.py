@@ -7,8 +7,6 @@
 - Source maps are dropped.
 - The theme's button that unfolds a part of the contents gets a name for screen readers. Sphinx sets
   a long signature as a list without terms: it becomes lines.
-- Search shows excerpts from the disk, too, where a page may not read another: `search_texts.js` holds
-  the text of every page.
 - A notebook links to a page that is no notebook by its address on the published site, since nothing
   else works in Colab. In the book itself such a link leads to the page beside it.
 """
@@ -35,7 +33,6 @@ NAMELESS = re.compile(r'<summary>(?=<span class="toctree-toggle")')
 NAMED = '<summary aria-label="The pages of this part">'
 SIGNATURE = re.compile(r'<dl>(\s*<dd><em class="sig-param">.*?)</dl>', re.DOTALL)
 GITHUB = re.compile(r"https://github\.com/([\w-]+)/([\w.-]+)")
-TEXTS: dict[str, str] = {}  # of the pages that were built
 # Set before the page is drawn, else a reader in dark mode sees a white flash.
 EARLY_THEME = """
 (() => {
@@ -109,32 +106,12 @@ def stay_here(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         link["classes"] = ["internal"]
 
 
-def outline(node: nodes.Node) -> str:
-    """The text below a node as HTML that holds nothing but the sections, which search asks for."""
-    if isinstance(node, (nodes.document, nodes.section)):
-        inner = "".join(map(outline, node.children))
-        return f'<section id="{node["ids"][0]}">{inner}</section>' if node.get("ids") else inner
-    texts = [text for text in node.findall(nodes.Text) if not isinstance(text.parent, nodes.raw)]
-    return escape(" ".join(texts), quote=False) + " "
-
-
-def keep_text(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    TEXTS[docname] = f'<div role="main">{outline(doctree)}</div>'
-
-
-def search_on_disk(app: Sphinx, pagename: str, *_: object) -> None:
-    if pagename == "search":
-        app.add_js_file("search_on_disk.js")
-
-
 def finish(app: Sphinx, error: Exception | None) -> None:
     """Trim what the theme has copied, and add MathJax."""
     if error or app.builder.format != "html":
         return
     static = Path(app.outdir) / "_static"
     copy_mathjax(static)
-    texts = json.dumps(TEXTS, ensure_ascii=False, separators=(",", ":"))
-    (static / "search_texts.js").write_text(f"const SEARCH_TEXTS = {texts};", encoding="utf-8")
     drop_fontawesome(Path(app.outdir))
     for page in Path(app.outdir).rglob("*.html"):
         replace(NAMELESS, page, by=NAMED)
@@ -148,7 +125,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.set_html_assets_policy("always")
     app.add_js_file(None, body=EARLY_THEME, priority=1)
     app.connect("doctree-resolved", stay_here)
-    app.connect("doctree-resolved", keep_text)
-    app.connect("html-page-context", search_on_disk)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
