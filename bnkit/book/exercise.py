@@ -108,8 +108,8 @@ class Exercise:
         name: Unique in the book.
         chapter: The notebook's name without its ending.
         title: A few words.
-        statement: What to write, with the signature, in one or two sentences; `` `code` `` may
-            occur.
+        statement: What to write, with the signature, in one or two sentences; code may stand
+            between backticks.
         hints: Two or three, from a nudge to a lead.
         solution: A right answer as a learner would write it, with the imports of a chapter alone;
             its source is what is shown, handed out and patched.

@@ -53,7 +53,7 @@ def explore(
         draw: ``draw(**values)`` returns a new matplotlib figure, always of the same size.
         alt: ``alt(**values)`` returns what this frame shows, for those who cannot see it; a string
             is followed by the sliders' values.
-        caption: a line below the figure; ``\( maths \)`` and `` `code` `` may occur.
+        caption: a line below the figure; ``\( maths \)`` may occur, and code between backticks.
         **axes: per argument of ``draw`` a list of values, or a mapping with ``values`` and
             optionally ``default`` (else the first) and ``label`` (else the argument's name).
 
