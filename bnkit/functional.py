@@ -165,16 +165,17 @@ def normalize(
     training: bool,
     momentum: float,
     eps: float,
-    total: int | None = None,
+    total: Tensor | None = None,
     reduce: Reduce | None = None,
 ) -> Tensor:
     """`batch_norm` without its refusals, of one batch or of a shard.
 
-    Of a shard, `reduce` sums a tensor over all shards, which hold `total` values per channel.
+    Of a shard, `reduce` sums a tensor over all shards, which hold `total` values per channel: a
+    tensor, since to read it would make the host wait for the device.
     """
-    if training and (total or input.numel()):
-        function = _plain if _transformed() else _BatchNorm.apply
-        rest = momentum, eps, total or count_per_channel(input), reduce
+    if training and (total is not None or input.numel()):
+        function = _plain if transformed() else _BatchNorm.apply
+        rest = momentum, eps, count_per_channel(input) if total is None else total, reduce
         return function(input, weight, bias, running_mean, running_var, *rest)
     if training:  # nothing to learn from; these keep gradients defined
         running_mean, running_var = input.new_zeros(input.shape[1]), input.new_ones(input.shape[1])
@@ -183,7 +184,7 @@ def normalize(
     return _standardize(centered, running_var, weight, bias, eps, input.dtype)
 
 
-def _transformed() -> bool:
+def transformed() -> bool:
     """Whether more than a backward pass is wanted: by torch.func, forward mode or a trace."""
     transformed = torch._C._are_functorch_transforms_active()
     return transformed or forward_ad._current_level >= 0 or torch.jit.is_tracing()
@@ -197,7 +198,7 @@ def _plain(
     running_var: Tensor | None,
     momentum: float,
     eps: float,
-    total: int,
+    total: int | Tensor,
     reduce: Reduce | None,
 ) -> Tensor:
     """The equations as they stand, for autograd or a transform of torch.func to differentiate."""
@@ -213,7 +214,7 @@ def _plain_backward(
     input: Tensor,
     weight: Tensor | None,
     eps: float,
-    total: int,
+    total: int | Tensor,
     reduce: Reduce | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`batch_norm_backward`, its lines in the order of the equations."""
@@ -243,7 +244,7 @@ class _BatchNorm(Function):
         running_var: Tensor | None,
         momentum: float,
         eps: float,
-        total: int,
+        total: int | Tensor,
         reduce: Reduce | None,
     ) -> Tensor:
         x = full_precision(input)
@@ -252,14 +253,16 @@ class _BatchNorm(Function):
         _update_running(running_mean, running_var, mean, var, momentum, total)
         rstd = (var + eps).rsqrt_()
         scale = rstd if weight is None else rstd * weight
-        ctx.save_for_backward(input, weight, centered, rstd, scale)
-        ctx.eps, ctx.total, ctx.reduce = eps, total, reduce
+        shared, own = (total, None) if isinstance(total, Tensor) else (None, total)
+        ctx.save_for_backward(input, weight, centered, rstd, scale, shared)
+        ctx.eps, ctx.total, ctx.reduce = eps, own, reduce
         return cast(_affine(centered, scale, bias), input.dtype)
 
     @staticmethod
     def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        input, weight, centered, rstd, scale = ctx.saved_tensors
-        needed, shared = ctx.needs_input_grad[:3], (ctx.total, ctx.reduce)
+        input, weight, centered, rstd, scale, total = ctx.saved_tensors
+        needed = ctx.needs_input_grad[:3]
+        shared = ctx.total if total is None else total, ctx.reduce
         if torch.is_grad_enabled():  # create_graph: saved intermediates carry no graph
             grads = _plain_backward(grad_output, input, weight, ctx.eps, *shared)
         else:
@@ -274,7 +277,7 @@ def _fused_backward(
     rstd: Tensor,
     scale: Tensor,
     needs_input: bool,
-    total: int,
+    total: int | Tensor,
     reduce: Reduce | None,
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """`_plain_backward` with x_hat = rstd * centered multiplied out."""
@@ -283,13 +286,15 @@ def _fused_backward(
     if not needs_input:
         return None, grad_weight, grad_bias
     sum_g, sum_gx = _over_shards(grad_bias, grad_weight, reduce=reduce)
+    if isinstance(total, Tensor):
+        sum_g, sum_gx, total = sum_g / total, sum_gx / total, 1
     along = per_channel(sum_gx * rstd, g)
     grad_input = torch.addcmul(g, centered, along, value=-1 / total)
     grad_input.sub_(per_channel(sum_g, g), alpha=1 / total).mul_(per_channel(scale, g))
     return grad_input, grad_weight, grad_bias
 
 
-def _center(x: Tensor, total: int, reduce: Reduce | None) -> tuple[Tensor, Tensor]:
+def _center(x: Tensor, total: int | Tensor, reduce: Reduce | None) -> tuple[Tensor, Tensor]:
     """Mean (C,) of all shards, and this shard minus it.
 
     The mean of long sums is rounded to the size of the values, which may be far from 0. So a first
@@ -305,7 +310,7 @@ def _center(x: Tensor, total: int, reduce: Reduce | None) -> tuple[Tensor, Tenso
         mean = reduce(sums) / total
         rest = cast(mean - first.double(), x.dtype)
     rest = per_channel(rest, x)  # in place where no derivative is recorded
-    return cast(mean, x.dtype), centered - rest if _transformed() else centered.sub_(rest)
+    return cast(mean, x.dtype), centered - rest if transformed() else centered.sub_(rest)
 
 
 def _first_values(x: Tensor) -> Tensor:
@@ -318,12 +323,12 @@ def _first_values(x: Tensor) -> Tensor:
     return first
 
 
-def _mean(x: Tensor, total: int, reduce: Reduce | None) -> Tensor:
+def _mean(x: Tensor, total: int | Tensor, reduce: Reduce | None) -> Tensor:
     sums = x.sum(batch_axes(x))
     return (sums if reduce is None else reduce(sums)) / total
 
 
-def _mean_square(x: Tensor, total: int, reduce: Reduce | None) -> Tensor:
+def _mean_square(x: Tensor, total: int | Tensor, reduce: Reduce | None) -> Tensor:
     if x.dim() == 2 or x.stride(-1) != 1:
         return _mean(x * x, total, reduce)
     norms = torch.linalg.vector_norm(x.flatten(2), dim=2)  # (N, C); writes nothing of x's size
@@ -353,7 +358,7 @@ def _affine(x: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
     scale, bias = per_channel(scale, x), per_channel(bias, x)
     if bias is None:
         return x * scale
-    if x.dim() == 2 or _transformed():
+    if x.dim() == 2 or transformed():
         return torch.addcmul(bias, x, scale)
     return (x * scale).add_(bias)  # addcmul is slow where one number serves a whole image
 
@@ -364,7 +369,7 @@ def _update_running(
     mean: Tensor,
     var: Tensor,
     momentum: float,
-    count: int,
+    count: int | Tensor,
 ) -> None:
     if running_mean is None:
         return

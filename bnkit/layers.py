@@ -12,6 +12,11 @@ Limits, each with its reason:
   arithmetic on the same state. Synchronized layers it refuses, as it does PyTorch's.
 - Inside of ``torch.func``'s transforms no running statistics can move, PyTorch's neither:
   ``torch.func.replace_all_batch_norm_modules_`` stops them.
+- ``torch.fx.symbolic_trace`` takes a layer within a module for one step, but cannot trace a layer
+  by itself; PyTorch's batch norms it cannot trace by themselves either.
+- ``isinstance(layer, torch.nn.SyncBatchNorm)`` is False for the synchronized layer, since
+  ``DistributedDataParallel`` refuses such layers on the CPU. Derivatives pass through it in every
+  way but ``is_grads_batched``, which has no rule for messages: use ``torch.func.vmap``.
 - ``torch.ao.quantization.fuse_modules`` and ``torch.fx.experimental.optimization.fuse`` look for
   PyTorch's very classes and find none here; `bnkit.functional.fold_batch_norm` folds both.
 """
@@ -86,7 +91,9 @@ class OwnForward(DropIn):
         arguments = training, momentum or 0.0, self.eps, total, reduce
         return normalize(input, mean, var, weight, bias, *arguments)
 
-    def _agree(self, *tensors: Tensor | None, training: bool) -> tuple[int | None, Reduce | None]:
+    def _agree(
+        self, *tensors: Tensor | None, training: bool
+    ) -> tuple[Tensor | None, Reduce | None]:
         """Refuse what cannot be normalized; else say what `normalize` has to know of shards."""
         check_batch_norm(*tensors, training, self.eps)
         return None, None

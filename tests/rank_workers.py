@@ -4,14 +4,17 @@ import copy
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.autograd import forward_ad
+from torch.utils.checkpoint import checkpoint
 
-from bnkit.distributed import SyncBatchNorm, all_reduce
+from bnkit.distributed import SyncBatchNorm, all_reduce, function, sync_batch_norm
 
 
 class Case(NamedTuple):
@@ -111,6 +114,102 @@ def differ(rank, world_size):
         "all empty": error_of(layer, torch.ones(0, 3)),
     }
     return errors, layer(torch.full((2, 3), float(rank)))
+
+
+def histories(rank, world_size):
+    """As on a device for which the host does not wait: what ranks with unlike pasts get."""
+    function._ASYNCHRONOUS = ("cpu",)
+    reads, real = [], function.refuse_differences
+    function.refuse_differences = lambda *args: (reads.append(1), real(*args))
+    layer = SyncBatchNorm(3)
+
+    def step(*shape):
+        reads.clear()
+        return error_of(layer, torch.full(shape, float(rank))), len(reads)
+
+    found = {"first": step(4, 3), "same": step(4, 3), "longer": step(5 + rank, 3)}
+    layer = SyncBatchNorm(3) if rank == 1 else layer
+    found["one is new"] = step(4, 3)
+    found["all change"] = step(4, 3, 2)
+    found["one changes"] = step(4, 3, *[2] * (rank == 0))
+    found["one is refused"] = step(4, 3 + rank, 2)
+    found["one is short"] = step(4 * (rank == 0), 3, 2)
+    found["again"] = step(4, 3, 2)
+    return found, copy.deepcopy(layer.state_dict())
+
+
+def derive(rank, world_size):
+    """Derivatives of this rank's shard, by every way that PyTorch has."""
+    x, t = (shard[rank] for shard in halves())
+    shared = partial(sync_batch_norm, running_mean=None, running_var=None)
+    return {name: way(shared, x, t) for name, way in WAYS.items()}
+
+
+def halves():
+    drawn = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return [part.split((4, 2)) for part in drawn]
+
+
+def forward_mode(f, x, t):
+    with forward_ad.dual_level():
+        return forward_ad.unpack_dual(f(forward_ad.make_dual(x, t))).tangent
+
+
+def twice(f, x, t):
+    x = x.clone().requires_grad_()
+    (grad,) = torch.autograd.grad((f(x) * t).sin().sum(), x, create_graph=True)
+    return torch.autograd.grad(grad.square().sum(), x)[0]
+
+
+WAYS = {
+    "forward mode": forward_mode,
+    "twice": twice,
+    "func.jvp": lambda f, x, t: torch.func.jvp(f, (x,), (t,))[1],
+    "func.vjp": lambda f, x, t: torch.func.vjp(f, x)[1](t)[0],
+    "func.grad": lambda f, x, t: torch.func.grad(lambda x: (f(x) * t).sin().sum())(x),
+    "jvp of grad": lambda f, x, t: torch.func.jvp(
+        torch.func.grad(lambda x: f(x).sin().sum()), (x,), (t,)
+    )[1],
+    "vmap": lambda f, x, t: torch.func.vmap(f, in_dims=1, out_dims=1)(torch.stack([x, t], 1)),
+}
+
+
+def practice(rank, world_size):
+    """What each practice gives of a shard, for a layer within a network."""
+    return {name: do(sync_net(), lambda x: x.split((5, 3))[rank]) for name, do in PRACTICE.items()}
+
+
+def sync_net(norm=SyncBatchNorm):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 3), norm(3, momentum=None), nn.Tanh())
+
+
+def run_net(net, run, shard):
+    """Output and statistics of the second of two steps, gradients of both together."""
+    x = torch.randn(2, 8, 4, generator=torch.Generator().manual_seed(1)) + 5
+    for batch in x:
+        y = run(net, shard(batch))
+        y.float().square().sum().backward()
+    state = {k: v.clone() for k, v in net[1].state_dict().items()}
+    return y.detach().float(), [p.grad for p in net.parameters()], state
+
+
+def in_autocast(net, x):
+    with torch.autocast("cpu", torch.bfloat16):
+        return net(x)
+
+
+PRACTICE = {
+    "autocast": lambda net, shard: run_net(net, in_autocast, shard),
+    "checkpoint": lambda net, shard: run_net(net, partial(checkpoint, use_reentrant=False), shard),
+    "compile": lambda net, shard: run_net(compiled(net), lambda net, x: net.graph(x), shard),
+}
+
+
+def compiled(net):
+    net[1].momentum = 0.1  # PyTorch's own cumulative average breaks graphs
+    net.graph = torch.compile(net.forward, fullgraph=True, backend="aot_eager")
+    return net
 
 
 def sum_twice(rank, world_size):

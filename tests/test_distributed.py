@@ -134,6 +134,65 @@ def test_the_processes_still_work_together_after_a_refusal(mismatches):
     torch.testing.assert_close(together, expected)
 
 
+@pytest.fixture(scope="module")
+def pasts():
+    return launch(rank_workers.histories, 2)
+
+
+def test_the_host_reads_at_the_first_step_and_after_a_change_of_its_own_input_alone(pasts):
+    for found, _ in pasts:
+        assert found["first"] == (None, 1) and found["all change"] == (None, 1)
+        assert found["same"] == found["longer"] == found["again"] == (None, 0)
+
+
+def test_ranks_with_unlike_histories_neither_wait_nor_differ(pasts):
+    (first, state), (second, other) = pasts
+    assert first["one is new"] == (None, 0) and second["one is new"] == (None, 1)
+    assert first["one is short"] == (None, 0) and second["one is short"] == (None, 1)
+    assert state["num_batches_tracked"] == other["num_batches_tracked"] + 3
+
+
+def test_a_rank_that_does_not_read_fails_with_the_one_that_does(pasts):
+    (first, _), (second, _) = pasts
+    for case in ("one changes", "one is refused"):
+        assert "inputs of one kind on all ranks" in first[case][0]
+        assert "rank 1 differs from the others" in second[case][0]
+
+
+@pytest.fixture(scope="module")
+def derivatives():
+    return launch(rank_workers.derive, 2)
+
+
+@pytest.mark.parametrize("way", rank_workers.WAYS)
+def test_every_way_to_differentiate_passes_through_the_other_ranks(derivatives, way):
+    def batch_norm(x):
+        return nn.functional.batch_norm(x, None, None, training=True)
+
+    x, t = (torch.cat(parts) for parts in rank_workers.halves())
+    together = torch.cat([found[way] for found in derivatives])
+    torch.testing.assert_close(together, rank_workers.WAYS[way](batch_norm, x, t))
+
+
+@pytest.fixture(scope="module")
+def practices():
+    return launch(rank_workers.practice, 2)
+
+
+@pytest.mark.parametrize("name", rank_workers.PRACTICE)
+def test_autocast_checkpointing_and_one_compiled_graph_take_the_synchronized_layer(practices, name):
+    alone = rank_workers.sync_net(nn.BatchNorm1d)
+    y, grads, state = rank_workers.PRACTICE[name](alone, lambda x: x)
+    ranks = [found[name] for found in practices]
+    atol = 0.2 if name == "autocast" else 1e-4  # gradients that almost cancel, in bfloat16
+    close = {"rtol": 1e-4, "atol": atol}
+    torch.testing.assert_close(torch.cat([rank[0] for rank in ranks]), y, **close)
+    for i, grad in enumerate(grads):
+        torch.testing.assert_close(sum(rank[1][i] for rank in ranks), grad, **close)
+    for rank in ranks:
+        torch.testing.assert_close(rank[2], state, **close)
+
+
 def test_evaluation_needs_no_other_rank():
     outputs = launch(rank_workers.evaluate_alone, 2, timeout=5)
     torch.testing.assert_close(outputs[0], nn.BatchNorm1d(3).eval()(torch.ones(1, 3)))

@@ -1,12 +1,16 @@
 """bnkit.distributed.replicas: several processes train as one."""
 
+import copy
+
 import pytest
 import replica_workers
 import torch
+import torch.distributed as dist
 from replica_workers import loaders, net, train, uneven_batches
 
-from bnkit.distributed import launch
+from bnkit.distributed import launch, replicas
 from bnkit.distributed.replicas import Replicas, torchrun_processes
+from bnkit.models import MLP
 from bnkit.training import evaluate, set_seed
 
 
@@ -94,6 +98,50 @@ def test_a_checkpoint_that_cannot_be_written_is_an_error_on_all(ranks):
 def test_replicas_need_a_process_group():
     with pytest.raises(RuntimeError, match="expected a process group"):
         Replicas()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "processes", "backend"),
+    [(0, 2, "gloo"), (1, 2, "gloo"), (2, 2, "nccl"), (8, 2, "nccl")],
+)
+def test_torchrun_takes_nccl_if_every_local_process_has_its_gpu(
+    monkeypatch, gpus, processes, backend
+):
+    environment = {"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": str(processes), "RANK": "5"}
+    for name, value in {"TORCHELASTIC_RUN_ID": "run", **environment}.items():
+        monkeypatch.setenv(name, value)
+    calls = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", calls.append)
+    monkeypatch.setattr(dist, "is_nccl_available", lambda: True)
+    monkeypatch.setattr(
+        dist, "init_process_group", lambda *a, **options: calls.append((*a, options))
+    )
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: calls.append("end"))
+    monkeypatch.setattr(replicas, "Replicas", lambda: "replicas")
+    with torchrun_processes() as made:
+        assert made == "replicas"
+    device = torch.device("cuda", 1) if backend == "nccl" else None
+    assert calls == [*([device] if device else []), (backend, {"device_id": device}), "end"]
+
+
+def test_alignment_sends_one_message_for_each_dtype(monkeypatch):
+    store = dist.HashStore()
+    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        sent, model = [], MLP([4, 3, 2], norm="bnkit")
+        before = copy.deepcopy(model.state_dict())
+        monkeypatch.setattr(
+            dist, "broadcast", lambda t, *_, **__: (sent.append(t.dtype), t.add_(1))
+        )
+        members = Replicas()
+        members.align(model)
+    finally:
+        dist.destroy_process_group()
+    assert sent == [torch.float32, torch.int64] and members.device == "cpu"
+    for name, value in model.state_dict().items():
+        assert value.equal(before[name] + 1), name
 
 
 def test_a_process_that_torchrun_did_not_start_is_alone(monkeypatch):

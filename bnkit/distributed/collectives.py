@@ -15,10 +15,15 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import FunctionCtx
 
+from bnkit.functional import transformed
+
 __all__ = [
     "Description",
+    "Kind",
     "all_reduce",
-    "exchange_descriptions",
+    "describe",
+    "exchange",
+    "expect_agreement",
     "group_size",
     "refuse_differences",
     "refuse_refusals",
@@ -53,22 +58,41 @@ def all_reduce(tensor: Tensor, process_group: dist.ProcessGroup | None = None) -
 
     Source: ``torch.distributed.all_reduce``, which by itself stops gradients.
     """
-    return _AllReduce.apply(tensor, process_group)
+    function = _TransformedAllReduce if transformed() else _AllReduce
+    return function.apply(tensor, process_group)
 
 
 class _AllReduce(Function):
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, tensor: Tensor, process_group: dist.ProcessGroup | None
-    ) -> Tensor:
-        ctx.process_group = process_group
+    def forward(tensor: Tensor, process_group: dist.ProcessGroup | None) -> Tensor:
         total = tensor.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total, group=process_group)
         return total
 
     @staticmethod
+    def setup_context(ctx: FunctionCtx, inputs: tuple, output: Tensor) -> None:
+        ctx.process_group = inputs[1]
+
+    @staticmethod
     def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor, None]:
-        return _AllReduce.apply(grad_output, ctx.process_group), None
+        return all_reduce(grad_output, ctx.process_group), None
+
+
+class _TransformedAllReduce(_AllReduce):
+    """What forward mode and vmap need beside it; torch.compile refuses functions that have it."""
+
+    @staticmethod
+    def jvp(ctx: FunctionCtx, tangent: Tensor, _: None) -> Tensor:
+        return all_reduce(tangent, ctx.process_group)
+
+    @staticmethod
+    def vmap(
+        info: object, in_dims: tuple, tensor: Tensor, process_group: dist.ProcessGroup | None
+    ) -> tuple[Tensor, int]:
+        return all_reduce(tensor, process_group), in_dims[0]
+
+
+Kind = tuple[int, ...]
 
 
 class Description(NamedTuple):
@@ -82,7 +106,7 @@ class Description(NamedTuple):
     count: int  # values per channel; may differ
 
     @property
-    def kind(self) -> tuple[int, ...]:
+    def kind(self) -> Kind:
         """What must not differ between processes."""
         return self[:4]
 
@@ -92,16 +116,10 @@ class Description(NamedTuple):
         return f"{self.dims}D input, {self.channels} channels, {_DTYPES[self.dtype]}, {grad}"
 
 
-def exchange_descriptions(
-    input: Tensor, refused: bool = False, process_group: dist.ProcessGroup | None = None
-) -> list[Description]:
-    """Tell the other processes what this one has, in a message whose size never differs.
-
-    Collectives trust their callers: tensors of unlike sizes or dtypes end in wrong numbers or in an
-    abort in C++. Six integers first, and the mistake can be named instead.
-    """
+def describe(input: Tensor, refused: bool = False) -> Description:
+    """What this process has."""
     channels = input.shape[1] if input.dim() > 1 else 0
-    own = Description(
+    return Description(
         dims=input.dim(),
         channels=channels,
         dtype=_DTYPES.index(input.dtype),
@@ -109,10 +127,26 @@ def exchange_descriptions(
         refused=int(refused),
         count=input.numel() // channels if channels else 0,
     )
-    sent = torch.tensor(own, device=input.device)  # int64, shape (6,)
+
+
+def exchange(
+    own: Description, device: torch.device, process_group: dist.ProcessGroup | None = None
+) -> Tensor:
+    """Tell the other processes what this one has, in a message whose size never differs.
+
+    Collectives trust their callers: tensors of unlike sizes or dtypes end in wrong numbers or in an
+    abort in C++. Six integers first, and the mistake can be named instead.
+    """
+    sent = torch.stack([torch.full((), value, device=device) for value in own])  # int64, (6,)
     received = [torch.empty_like(sent) for _ in range(dist.get_world_size(process_group))]
     dist.all_gather(received, sent, group=process_group)
-    return [Description(*row) for row in torch.stack(received).tolist()]
+    return torch.stack(received)  # (ranks, 6)
+
+
+def expect_agreement(received: Tensor) -> None:
+    """Let the device end what `refuse_differences` and `refuse_refusals` would name."""
+    alike = (received[:, :4] == received[:1, :4]).all() & (received[:, 4] == 0).all()
+    torch._assert_async(alike, "expected inputs of one kind on all ranks, got others")
 
 
 def refuse_differences(

@@ -8,20 +8,27 @@ from __future__ import annotations
 
 from functools import partial
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from bnkit.distributed.collectives import (
+    Description,
+    Kind,
     all_reduce,
-    exchange_descriptions,
+    describe,
+    exchange,
+    expect_agreement,
     group_size,
     refuse_differences,
     refuse_refusals,
 )
 from bnkit.functional import Reduce, normalize
-from bnkit.shapes import check_batch_norm, count_per_channel
+from bnkit.shapes import check_batch_norm
 
 __all__ = ["agree", "over", "sync_batch_norm"]
+
+_ASYNCHRONOUS = ("cuda", "xpu")  # devices for which the host has to wait; gloo on the CPU is done
 
 
 def sync_batch_norm(
@@ -46,6 +53,11 @@ def sync_batch_norm(
     and nothing cancels. The forward pass communicates three times (6 integers, C sums, C
     squares), the backward pass once (2 C numbers) if the input needs a gradient. The gradients of
     `weight` and `bias` stay local: their sum over the processes is that of the whole batch.
+
+    The integers tell what each process has, so that a mistake is named instead of a deadlock.
+    `SyncBatchNorm` reads them on a GPU, where that would stop the host, at its first step and after
+    a change of this process's input alone; otherwise the device compares them, and ends a
+    difference with an assertion. In a graph of `torch.compile`, too, nothing is read.
 
     Args:
         input: This process's shard, shape (N, C, *); N may differ between processes and be 1 or 0.
@@ -76,7 +88,7 @@ def sync_batch_norm(
     Source: Ioffe and Szegedy (2015), algorithm 1, with its sums split;
     ``torch.nn.SyncBatchNorm``.
     """
-    total = agree(input, running_mean, running_var, weight, bias, eps, process_group)
+    total, _ = agree(input, running_mean, running_var, weight, bias, eps, process_group)
     reduce = over(process_group)
     return normalize(
         input, running_mean, running_var, weight, bias, True, momentum, eps, total, reduce
@@ -98,23 +110,48 @@ def agree(
     bias: Tensor | None,
     eps: float,
     process_group: dist.ProcessGroup | None,
-) -> int:
-    """Count the values per channel of all processes, or raise an error on every one of them."""
+    known: Kind | None = None,
+) -> tuple[Tensor | None, Kind | None]:
+    """Count the values per channel of all processes, or raise an error on every one of them.
+
+    Every process sends the same messages in every state, so none can wait for a message that
+    another holds for needless. Only to *read* what came, for which the host waits for the device,
+    can be spared: where this process's input is of the `known` kind, the device compares alone.
+    """
     alone, refusal = group_size(process_group) == 1, None
     try:
         check_batch_norm(input, running_mean, running_var, weight, bias, True, eps, alone)
     except (NotImplementedError, RuntimeError, ValueError) as error:
         refusal = error  # kept until the others know
+    total, kind = None, None
     if not alone:
-        descriptions = exchange_descriptions(input, refusal is not None, process_group)
-        refuse_differences(descriptions, process_group)
+        own = describe(input, refusal is not None)
+        received = exchange(own, input.device, process_group)  # (ranks, 6)
+        total, kind = received[:, -1].sum().double(), own.kind
+        if _reads(input, own, known):
+            descriptions = [Description(*row) for row in received.tolist()]
+            refuse_differences(descriptions, process_group)
+            if refusal is None:
+                refuse_refusals(descriptions, process_group)
+                total = total if _enough(input, descriptions) else None
+        else:
+            expect_agreement(received)
     if refusal is not None:
         raise refusal
-    if alone:
-        return input.numel() and count_per_channel(input)
-    refuse_refusals(descriptions, process_group)
+    return total, kind
+
+
+def _reads(input: Tensor, own: Description, known: Kind | None) -> bool:
+    """Whether the host looks at the answers: never in a compiled graph, always where it is free."""
+    if torch.compiler.is_compiling():
+        return False
+    waits = input.device.type not in _ASYNCHRONOUS
+    return waits or own.kind != known or bool(own.refused) or own.count < 2
+
+
+def _enough(input: Tensor, descriptions: list[Description]) -> bool:
     total = sum(description.count for description in descriptions)
     if total == 1:
         shape = tuple(input.shape)
         raise ValueError(f"expected more than 1 value per channel over all ranks, got {shape} here")
-    return total
+    return total > 1

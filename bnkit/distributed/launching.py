@@ -144,8 +144,9 @@ def _end_with_parent() -> None:
 
 
 def _join_group(rank: int, world_size: int, folder: str, backend: str, timeout: float) -> None:
-    if backend == "nccl":
-        torch.cuda.set_device(rank)
+    device = torch.device("cuda", rank) if backend == "nccl" else None
+    if device:
+        torch.cuda.set_device(device)
     loopback = {"linux": "lo", "darwin": "lo0"}.get(sys.platform)
     if loopback in {name for _, name in socket.if_nameindex()}:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
@@ -158,6 +159,7 @@ def _join_group(rank: int, world_size: int, folder: str, backend: str, timeout: 
         rank=rank,
         world_size=world_size,
         timeout=timedelta(seconds=timeout),
+        device_id=device,
     )
 
 

@@ -52,6 +52,8 @@ class SyncBatchNorm(layers.OwnForward, TorchBatchNorm):
     Source: ``torch.nn.SyncBatchNorm``, which refuses tensors on the CPU.
     """
 
+    _agreed: tuple[int, ...] | None = None  # the kind of input that the processes last agreed on
+
     def __init__(
         self,
         num_features: int,
@@ -67,10 +69,12 @@ class SyncBatchNorm(layers.OwnForward, TorchBatchNorm):
         if x.dim() < 2:
             raise ValueError(f"SyncBatchNorm expected 2D or more (N, C, *), got {x.dim()}D")
 
-    def _agree(self, *tensors: Tensor | None, training: bool) -> tuple[int | None, Reduce | None]:
+    def _agree(
+        self, *tensors: Tensor | None, training: bool
+    ) -> tuple[Tensor | None, Reduce | None]:
         if not self.training:  # without running statistics, too, as PyTorch does
             return super()._agree(*tensors, training=training)
-        total = agree(*tensors, self.eps, self.process_group)
+        total, self._agreed = agree(*tensors, self.eps, self.process_group, self._agreed)
         return total, over(self.process_group)
 
     def __deepcopy__(self, memo: dict) -> SyncBatchNorm:
@@ -151,4 +155,9 @@ def _synchronized(kind: type[nn.Module]) -> type[SyncBatchNorm]:
         names = base.forward.__code__.co_names if "forward" in vars(base) else ["super"]
         if "super" not in names:
             raise ValueError(f"expected a forward that calls super's, got {base.__name__}.forward")
-    return type(f"Sync{kind.__name__}", (kind, SyncBatchNorm), {})
+    ours = _Between if issubclass(kind, nn.SyncBatchNorm) else SyncBatchNorm
+    return type(f"Sync{kind.__name__}", (kind, ours), {})
+
+
+class _Between(SyncBatchNorm, nn.SyncBatchNorm):
+    """Stands between PyTorch's synchronized layer and a class that adds to it."""

@@ -39,6 +39,7 @@ class Replicas(Processes):
     Attributes:
         rank: The number of this process, from 0.
         world_size: How many there are.
+        device: Where `fit` trains by itself: on the CPU, if that is where they talk.
 
     Raises:
         RuntimeError: ``torch.distributed`` has no process group yet.
@@ -56,12 +57,18 @@ class Replicas(Processes):
         self.process_group = process_group
         self.rank = dist.get_rank(process_group)
         self.world_size = dist.get_world_size(process_group)
+        self.device = "cpu" if dist.get_backend(process_group) == "gloo" else "auto"
         self._interrupted = False
 
     def align(self, model: nn.Module) -> None:
         """Give every replica the parameters and buffers of rank 0."""
-        for tensor in (*model.parameters(), *model.buffers()):
-            dist.broadcast(tensor.detach(), self._root(), group=self.process_group)
+        tensors = [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]
+        for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):  # one message for each
+            alike = [tensor for tensor in tensors if tensor.dtype == dtype]
+            flat = torch.cat([tensor.flatten() for tensor in alike])
+            dist.broadcast(flat, self._root(), group=self.process_group)
+            for tensor, part in zip(alike, flat.split([t.numel() for t in alike]), strict=True):
+                tensor.copy_(part.view_as(tensor))
 
     def batches(self, loader: Iterable[Batch]) -> Iterator[Batch]:
         """Iterate as often as the process with the most batches does.
@@ -154,15 +161,17 @@ def _communicates(model: nn.Module) -> bool:
 def torchrun_processes() -> Iterator[Processes]:
     """Join the other processes if ``torchrun`` started this one, which else is alone.
 
-    They talk by NCCL where there are GPUs, one for each process, else by gloo.
+    They talk by NCCL where there are GPUs, one for each process of a machine, else by gloo.
     """
     if not dist.is_torchelastic_launched():
         yield Processes()
         return
-    gpu = torch.cuda.is_available()
-    if gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if gpu else "gloo")
+    rank, processes = (int(os.environ[name]) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
+    gpu = torch.cuda.is_available() and torch.cuda.device_count() >= processes
+    device = torch.device("cuda", rank) if gpu and dist.is_nccl_available() else None
+    if device:
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device else "gloo", device_id=device)
     try:
         yield Replicas()
     finally:

@@ -76,7 +76,8 @@ def fit(
             a function that is called with the model after each epoch and returns a number.
         restore_best: Whether the model ends with the weights that ``early_stopping`` kept.
         progress: Whether to show a progress bar; ``None`` shows it where a person watches.
-        device: Where to train; ``"auto"`` takes CUDA if there is any.
+        device: Where to train; ``"auto"`` takes CUDA if there is any, for several processes if
+            they talk by NCCL.
         on_epoch: Called with the history after each epoch.
         checkpoint: File to write before the first epoch and after each: weights, optimizer,
             history, early stopping, random generators. It is written whole or not at all.
@@ -108,7 +109,7 @@ def fit(
     home, history = device_of(model), History()
     modes = _modes_to_train(model)
     loss_fn, processes = loss_fn or F.cross_entropy, replicas or Processes()
-    move(model, device)
+    move(model, processes.device if device == "auto" else device)
     optimizer = _make_optimizer(optimizer, model, lr)
     loaders, validates = (train_loader, val_loader), val_loader is not None
     state = TrainingState(

@@ -82,6 +82,7 @@ class Processes:
 
     rank = 0
     world_size = 1
+    device: str | torch.device = "auto"
 
     def align(self, model: nn.Module) -> None:
         """Give every process the weights and statistics of rank 0."""
