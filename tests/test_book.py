@@ -228,6 +228,16 @@ def test_a_figure_in_parts_is_whole_on_a_desktop_and_read_once(desktop: Page, na
 
 
 @in_chromium
+@every_page
+def test_a_phone_names_every_field_and_reaches_every_box_by_keyboard(
+    phone: Page, name: str
+) -> None:
+    open_page(phone, (SITE / name).as_uri()).evaluate(OPEN_FOLDS)
+    rules = ["label", "button-name", "link-name", "scrollable-region-focusable"]
+    assert not accessibility_faults(phone, rules)
+
+
+@in_chromium
 @every_scheme
 def test_code_is_legible(browser: Browser, address: str, scheme: str) -> None:
     context = open_context(browser, WIDTHS["desktop"], scheme)
@@ -294,6 +304,21 @@ def test_there_is_one_search_field_and_it_finds(desktop: Page, address: str) -> 
     field.press("Enter")
     desktop.wait_for_selector("#search-results li a")
     assert desktop.locator("#search-results li a").count() > 0
+
+
+@in_chromium
+@pytest.mark.parametrize("query", ["running_var", "effective learning rate"])
+def test_search_shows_excerpts_from_the_disk_as_over_http(
+    desktop: Page, address: str, query: str
+) -> None:
+    found = []
+    for site in (address, SITE.as_uri()):
+        desktop.goto(f"{site}/search.html?q={query}")
+        desktop.wait_for_function("/found \\d+ page/.test(Search.status.innerText)")
+        desktop.wait_for_timeout(500)
+        hits = desktop.locator("#search-results li").all()
+        found.append([len(hit.inner_text().splitlines()) > 1 for hit in hits])
+    assert found[0] == found[1] and all(found[1]) and found[1]
 
 
 @in_chromium
