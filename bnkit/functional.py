@@ -349,7 +349,7 @@ def _standardize(
     eps: float,
     dtype: torch.dtype,
 ) -> Tensor:
-    rstd = (var + eps).rsqrt()
+    rstd = (full_precision(var) + eps).rsqrt()
     scale = rstd if weight is None else rstd * weight
     return cast(_affine(centered, scale, bias), dtype)
 

@@ -194,7 +194,7 @@ def instance_norm(
         if running_mean is not None:
             _update_running(running_mean, running_var, x.detach(), axes, momentum)
     else:
-        rstd = (running_var + eps).rsqrt()
+        rstd = (full_precision(running_var) + eps).rsqrt()
         x_hat = (x - per_channel(running_mean, x)) * per_channel(rstd, x)
     return _affine(x_hat, per_channel(weight, x), per_channel(bias, x)).to(input.dtype)
 

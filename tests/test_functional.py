@@ -133,6 +133,15 @@ def test_far_from_0_it_is_no_less_exact_than_pytorch(shape, mean):
     assert ours <= theirs and ours < 2e-6
 
 
+def test_evaluation_in_bfloat16_is_rounded_once():
+    torch.manual_seed(0)
+    x, mean, var, weight, bias = (torch.rand(9, 500).bfloat16() for _ in range(5))
+    arguments = mean[0], var[0] / 50, weight[0], bias[0]
+    exact = T.batch_norm(x.double(), *(v.double() for v in arguments))
+    gap = (F.batch_norm(x, *arguments).double() - exact).abs()
+    assert gap.max() <= (T.batch_norm(x, *arguments).double() - exact).abs().max()
+
+
 @pytest.mark.parametrize("shape", [(128, 1, 16, 16), (1000, 2)])
 def test_batch_statistics_of_a_constant_are_that_constant_and_0(shape):
     mean, var = F.batch_statistics(torch.full(shape, 999.9))

@@ -193,7 +193,7 @@ def _check_rule(
     if not (callable(monitor) or monitor in MONITORED):
         expected = f"a function or one of {', '.join(MONITORED)}"
         raise ValueError(f"expected monitor to be {expected}, got {monitor!r}")
-    watched = monitor if isinstance(monitor, str) else _name_of(monitor)
+    watched = monitor if isinstance(monitor, str) else getattr(monitor, "__qualname__", "function")
     if stop is None:
         if monitor != "val_loss":
             raise ValueError(f"monitor needs early_stopping, got None with {watched}")
@@ -206,10 +206,6 @@ def _check_rule(
     if stop.mode != mode:
         raise ValueError(f"expected mode={mode!r} to watch {watched}, got {stop.mode!r}")
     return {} if monitor == "val_loss" else {"monitor": f"{watched} ({mode})"}
-
-
-def _name_of(function: Callable) -> str:
-    return getattr(function, "__qualname__", type(function).__qualname__)
 
 
 def _make_optimizer(
