@@ -7,7 +7,8 @@ narrow screen in one of two ways; on a desktop and on paper it stays as it is.
 - Where fully blank columns part its panels it is cut there, and the parts are shown below each
   other: the same file several times, each time cropped. If the panels share the numbers beside the
   left one, these are repeated beside the right one. The first part bears the alternative text.
-- Else it stays as wide as labels of 9 px need, in a box that scrolls sideways.
+- Else it stays as wide as labels of 9 px need, in a box that scrolls sideways. So does the picture
+  within a widget, whose frames change in place.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ WIDE = 1.9  # width over height of a figure that may be cut
 GAP = 4  # px of blank between panels
 MIDDLE = (0.44, 0.56)  # where a figure of two halves may be cut, as parts of its width
 Span = tuple[int, int]
+
+
+WIDGET_IMAGE = re.compile(
+    r'<img class="dark-light" alt="(?P<alt>[^"]*)" width="(?P<width>\d+)"[^>]*>'
+)
 
 
 class Picture(NamedTuple):
@@ -138,13 +144,28 @@ def open_crop(self: nodes.NodeVisitor, node: crop) -> None:
     self.body.append(f'<span class="crop" style="{style}">')
 
 
+def wide_box(width: int, title: str, kind: str = "wide-figure") -> str:
+    """The start of a box in which a picture keeps labels that can be read."""
+    least = -(-width * LEGIBLE // LABELS)
+    label = html.escape("Wide figure: " + title)
+    return f'<div class="{kind}" role="region" aria-label="{label}" style="--least: {least}px">'
+
+
 def open_wide(self: nodes.NodeVisitor, node: wide_figure) -> None:
-    least = -(-node["width"] * LEGIBLE // LABELS)
-    label = html.escape("Wide figure: " + node["title"])
-    self.body.append(
-        f'<div class="wide-figure output" role="region" aria-label="{label}" '
-        f'style="--least: {least}px">'
-    )
+    self.body.append(wide_box(node["width"], node["title"], "wide-figure output"))
+
+
+def box_widget_image(found: re.Match[str]) -> str:
+    """A widget's picture in such a box, if it is wider than a phone."""
+    if int(found["width"]) <= NARROW:
+        return found[0]
+    box = wide_box(int(found["width"]), title_of(html.unescape(found["alt"])))
+    return f"{box}{found[0]}</div>"
+
+
+def title_of(caption: str) -> str:
+    """The first phrase of a caption."""
+    return re.split(r"(?<=[.:;])\s", caption)[0].rstrip(".:;")
 
 
 def close(tag: str):
@@ -173,6 +194,10 @@ def arrange(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     if app.builder.format != "html":
         return
     cells = doctree.findall(lambda n: "cell_output" in n.get("classes", []) if is_box(n) else False)
+    cells = list(cells)
+    for output in [output for cell in cells for output in cell.findall(nodes.raw)]:
+        boxed = WIDGET_IMAGE.sub(box_widget_image, output.astext())
+        output.children = [nodes.Text(boxed)]
     for image in [image for cell in cells for image in cell.findall(nodes.image)]:
         path = Path(app.srcdir, image["uri"])
         if path.suffix != ".png":
@@ -187,8 +212,7 @@ def arrange(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         if len(rows) > 1:
             image.replace_self(as_parts(image, picture, rows, caption))
         elif picture.width > NARROW:
-            title = re.split(r"(?<=[.:;])\s", caption)[0].rstrip(".:;")
-            box = wide_figure(title=title, width=picture.width)
+            box = wide_figure(title=title_of(caption), width=picture.width)
             image.replace_self(box)
             box += image
 

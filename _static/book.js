@@ -23,7 +23,7 @@
   });
 
   // A box that still scrolls sideways must be reachable by keyboard: code, outputs, equations, tables.
-  const scrolling = ".bd-article :is(pre, .output, div.math, mjx-container, .pst-scrollable-table-container)";
+  const scrolling = ".bd-article :is(pre, .output, .wide-figure, div.math, mjx-container, .pst-scrollable-table-container)";
   const mark = () => document.querySelectorAll(scrolling).forEach(box => {
     const scrolls = box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX !== "visible";
     if (scrolls) box.tabIndex = 0;
@@ -33,4 +33,5 @@
   addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(fit));
   addEventListener("resize", fit);
   document.addEventListener("toggle", fit, true); // what a fold held had no width before
+  document.addEventListener("click", () => requestAnimationFrame(mark)); // nor what a guess reveals
 })();

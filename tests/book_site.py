@@ -112,8 +112,8 @@ PRINTED = ".bd-article .output:is(.stream, .text_plain, .stderr, .traceback) pre
 
 # How tall the labels of 11 px are shown in each figure that a cell drew, as far as it is visible.
 LABEL_SIZES = """() => [...document.querySelectorAll('.bd-article .cell_output img')]
-  .filter(i => !i.closest('.bnkit, .bnpg'))
-  .map(i => [i.src.split('/').pop(), 11 * i.getBoundingClientRect().width / i.naturalWidth])"""
+  .filter(i => !i.closest('.bnpg') && i.checkVisibility())
+  .map(i => [i.alt, 11 * i.getBoundingClientRect().width / i.naturalWidth])"""
 
 # Of figures in parts: what is seen of each, as shares of the window, and its alternative text.
 PANELS = """() => [...document.querySelectorAll('.panels')].map(figure =>
