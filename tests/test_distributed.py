@@ -1,6 +1,7 @@
 """bnkit.distributed: shards in several processes are one batch."""
 
 import copy
+import pickle
 
 import pytest
 import rank_workers
@@ -341,6 +342,9 @@ def test_conversion_keeps_what_a_subclass_adds(kind):
     twin = copy.deepcopy(converted)
     twin(x)
     torch.testing.assert_close(twin.running_mean, 0.1 * x.mean(0))
+    loaded = pickle.loads(pickle.dumps(twin))
+    assert type(loaded) is type(twin) and loaded.times == norm.times
+    torch.testing.assert_close(loaded.state_dict(), twin.state_dict())
     torch.testing.assert_close(converted.eval()(x), kind(3).eval()(x))
 
 

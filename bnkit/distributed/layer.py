@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import cache
 
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -145,6 +146,7 @@ def _twin(module: nn.Module, process_group: dist.ProcessGroup | None) -> SyncBat
     return twin
 
 
+@cache
 def _synchronized(kind: type[nn.Module]) -> type[SyncBatchNorm]:
     """`SyncBatchNorm`, or for a class that adds to a batch norm one that synchronizes it."""
     if kind.__module__ in (nn.BatchNorm1d.__module__, layers.__name__):
@@ -156,7 +158,15 @@ def _synchronized(kind: type[nn.Module]) -> type[SyncBatchNorm]:
         if "super" not in names:
             raise ValueError(f"expected a forward that calls super's, got {base.__name__}.forward")
     ours = _Between if issubclass(kind, nn.SyncBatchNorm) else SyncBatchNorm
-    return type(f"Sync{kind.__name__}", (kind, ours), {})
+    methods = {"__reduce__": lambda layer: (_unpickled, (kind, layer.__dict__))}
+    return type(f"Sync{kind.__name__}", (kind, ours), methods)
+
+
+def _unpickled(kind: type[nn.Module], state: dict) -> SyncBatchNorm:
+    """A layer of a class that no module holds: it is made again from what it was made of."""
+    twin = SyncBatchNorm.__new__(_synchronized(kind))
+    twin.__dict__.update(state)
+    return twin
 
 
 class _Between(SyncBatchNorm, nn.SyncBatchNorm):
