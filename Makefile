@@ -27,8 +27,8 @@ ALL_READY := $(VENV)/.all-ready
 BENCH_READY := $(VENV)/.bench-ready
 endif
 
-INSTALL = $(PYTHON) -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
-JUPYTER_BOOK = $(PYTHON) -c 'from jupyter_book.cli.main import main; main()'
+INSTALL = $(PYTHON) scripts/install.py $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
+JUPYTER_BOOK = $(PYTHON) scripts/build_book.py
 # Two workers with one thread each: two threads for each collapse under load.
 QUIET_RUN = OMP_NUM_THREADS=1 BNKIT_WIDGETS=baked BOOK_SITE='$(SITE)'
 PYTEST = $(QUIET_RUN) $(PYTHON) -m pytest
@@ -71,6 +71,8 @@ html: $(BOOK_READY)
 	$(JUPYTER_BOOK) build . --path-output '$(OUT)' --warningiserror --keep-going --quiet
 
 install: $(ALL_READY)
+	@echo
+	@echo 'Installed. Open the chapters with: make lab'
 
 test: $(ALL_READY) html lint
 	$(PYTEST) $(UNIT) $(CHAPTERS) $(NBVAL)
@@ -123,9 +125,11 @@ assignment: $(ALL_READY)
 pdf: $(ALL_READY)
 	$(JUPYTER_BOOK) build . --path-output '$(OUT)' --builder singlehtml --quiet
 	$(PYTHON) scripts/print_book.py '$(OUT)/_build/singlehtml/index.html' dist/book.pdf
+	@echo 'The book is printed: dist/book.pdf'
 
 zip: html
 	$(PYTHON) scripts/pack_site.py '$(SITE)' dist/book.zip
+	@echo 'The site is packed: dist/book.zip'
 
 wheel: $(ALL_READY)
 	rm -rf dist/bnkit-*.whl build/lib build/bdist.*  # setuptools ships what an earlier build left
