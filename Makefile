@@ -30,7 +30,9 @@ endif
 INSTALL = $(PYTHON) scripts/install.py $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 JUPYTER_BOOK = $(PYTHON) scripts/build_book.py
 # Two workers with one thread each: two threads for each collapse under load.
-QUIET_RUN = OMP_NUM_THREADS=1 BNKIT_WIDGETS=baked BOOK_SITE='$(SITE)'
+QUIET_RUN = OMP_NUM_THREADS=1 BNKIT_WIDGETS=baked BOOK_SITE=$(call quoted,$(SITE))
+# A word of make's command line as one word of the shell, whatever quotes it holds.
+quoted = '$(subst ','\'',$1)'
 PYTEST = $(QUIET_RUN) $(PYTHON) -m pytest
 UNIT = tests bnkit --doctest-modules
 NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --dist loadfile -n 2
@@ -63,12 +65,12 @@ help:
 
 book: $(BOOK_READY) html
 	@echo
-	@echo 'The book is built. Open $(SITE)/index.html in a browser.'
+	@echo $(call quoted,The book is built. Open $(SITE)/index.html in a browser.)
 
 # A second strict build would exit 0 in spite of a warning, since Sphinx skips unchanged pages: start afresh.
 html: $(BOOK_READY)
-	@rm -rf '$(OUT)/_build/.doctrees' '$(SITE)' '$(OUT)/_build/jupyter_execute'
-	$(JUPYTER_BOOK) build . --path-output '$(OUT)' --warningiserror --keep-going --quiet
+	@rm -rf $(call quoted,$(OUT)/_build/.doctrees) $(call quoted,$(SITE)) $(call quoted,$(OUT)/_build/jupyter_execute)
+	$(JUPYTER_BOOK) build . --path-output $(call quoted,$(OUT)) --warningiserror --keep-going --quiet
 
 install: $(ALL_READY)
 	@echo
@@ -120,15 +122,15 @@ bench: $(BENCH_READY)
 	$(PYTHON) -m bench
 
 assignment: $(ALL_READY)
-	$(PYTHON) scripts/make_assignment.py '$(COURSE)' $(CHAPTER)
+	$(PYTHON) scripts/make_assignment.py $(call quoted,$(COURSE)) $(CHAPTER)
 
 pdf: $(ALL_READY)
-	$(JUPYTER_BOOK) build . --path-output '$(OUT)' --builder singlehtml --quiet
-	$(PYTHON) scripts/print_book.py '$(OUT)/_build/singlehtml/index.html' dist/book.pdf
+	$(JUPYTER_BOOK) build . --path-output $(call quoted,$(OUT)) --builder singlehtml --quiet
+	$(PYTHON) scripts/print_book.py $(call quoted,$(OUT)/_build/singlehtml/index.html) dist/book.pdf
 	@echo 'The book is printed: dist/book.pdf'
 
 zip: html
-	$(PYTHON) scripts/pack_site.py '$(SITE)' dist/book.zip
+	$(PYTHON) scripts/pack_site.py $(call quoted,$(SITE)) dist/book.zip
 	@echo 'The site is packed: dist/book.zip'
 
 wheel: $(ALL_READY)
@@ -139,7 +141,7 @@ test-colab: wheel
 	$(PYTHON) scripts/run_like_colab.py dist/bnkit-*.whl $(CHAPTERS)
 
 set-repository: $(ALL_READY)
-	$(PYTHON) scripts/set_repository.py '$(REPO)' '$(BRANCH)'
+	$(PYTHON) scripts/set_repository.py $(call quoted,$(REPO)) $(call quoted,$(BRANCH))
 
 clean:
 	rm -rf _build build dist bnkit.egg-info .pytest_cache .ruff_cache

@@ -55,7 +55,7 @@ PREPARE = """async () => {
     chapter.append(answers);
   }
   // What counts presses of a reader has no place on paper, nor the line that announces it.
-  document.querySelectorAll(".bnkit-progress").forEach((card) => card.remove());
+  document.querySelectorAll(".bnkit-progress, .bnkit-state").forEach((part) => part.remove());
   for (const lead of document.querySelectorAll("p > strong:first-child")) {
     if (lead.textContent === "Where you stand.") lead.parentElement.remove();
   }
@@ -102,7 +102,10 @@ PRINTED = """
     display: block !important; break-before: page; margin-top: 0 !important; font-size: 1.6em;
   }
   .toctree-wrapper h2 { font-size: 1.3em; }
-  h1, h2, h3 { break-after: avoid; }
+  table:has(tr:nth-child(16)) { break-inside: auto; } /* longer than a page */
+  tr { break-inside: avoid; }
+  h1, h2, h3 { break-after: avoid; break-inside: avoid; }
+  details > summary { break-after: avoid; }
 """
 
 

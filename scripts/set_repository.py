@@ -162,9 +162,9 @@ def main(arguments: list[str]) -> None:
     old = configured()
     pairs = zip([*arguments, "", ""], [old.name, old.branch], strict=False)
     name, branch = (new or kept for new, kept in pairs)
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+    if not re.fullmatch(r"\w[\w-]*/[\w.-]+", name, re.ASCII):
         raise SystemExit(f"expected REPO=owner/name, got {name!r}")
-    if not re.fullmatch(r"[\w./-]+", branch):
+    if not re.fullmatch(r"\w[\w./-]*", branch, re.ASCII):
         raise SystemExit(f"expected BRANCH=name, got {branch!r}")
     follow(old, Repository(name, branch))
     print(f"The book's repository is {HOST}{name}, branch {branch}.")

@@ -77,7 +77,7 @@ def test_the_first_page_holds_the_title_and_widgets_their_figures(reader) -> Non
 
 def test_paper_shows_no_button_and_no_fold(reader) -> None:
     text = "".join(page.extract_text() for page in reader.pages[: len(reader.pages) // 2])
-    assert "Show code cell" not in text
+    assert "Show code cell" not in text and "○ not started" not in text
     assert "Solution" in text
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -154,3 +156,27 @@ def test_no_tracked_text_names_a_folder_of_one_machine() -> None:
     ]
     me = Path(__file__).resolve()
     assert not [p.name for p in texts if p != me and shared.search(p.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make")
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "REPO=my name/repo",
+        "REPO=o'neil/repo",
+        "REPO=a/b'; touch hacked '",
+        "BRANCH=it's;touch hacked",
+    ],
+)
+def test_a_hostile_repository_gets_one_line_and_runs_nothing(setting: str) -> None:
+    command = ["make", "--silent", "set-repository", setting, f"PYTHON={sys.executable}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    said, *of_make = done.stderr.splitlines()
+    assert done.returncode != 0 and said.startswith("expected ")
+    assert all(line.startswith("make") for line in of_make) and not (ROOT / "hacked").exists()
+
+
+def test_git_ignores_checkpoints_and_the_readme_names_what_make_writes() -> None:
+    assert "*.pt" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"`dist/{name}`" in readme for name in ("book.pdf", "book.zip"))
