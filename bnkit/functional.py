@@ -165,13 +165,13 @@ def normalize(
     training: bool,
     momentum: float,
     eps: float,
-    total: Tensor | None = None,
+    total: int | Tensor | None = None,
     reduce: Reduce | None = None,
 ) -> Tensor:
     """`batch_norm` without its refusals, of one batch or of a shard.
 
     Of a shard, `reduce` sums a tensor over all shards, which hold `total` values per channel: a
-    tensor, since to read it would make the host wait for the device.
+    tensor where to read it would make the host wait for the device.
     """
     if training and (total is not None or input.numel()):
         function = _plain if transformed() else _BatchNorm.apply

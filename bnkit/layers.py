@@ -93,7 +93,7 @@ class OwnForward(DropIn):
 
     def _agree(
         self, *tensors: Tensor | None, training: bool
-    ) -> tuple[Tensor | None, Reduce | None]:
+    ) -> tuple[int | Tensor | None, Reduce | None]:
         """Refuse what cannot be normalized; else say what `normalize` has to know of shards."""
         check_batch_norm(*tensors, training, self.eps)
         return None, None

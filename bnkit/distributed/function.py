@@ -111,7 +111,7 @@ def agree(
     eps: float,
     process_group: dist.ProcessGroup | None,
     known: Kind | None = None,
-) -> tuple[Tensor | None, Kind | None]:
+) -> tuple[int | Tensor | None, Kind | None]:
     """Count the values per channel of all processes, or raise an error on every one of them.
 
     Every process sends the same messages in every state, so none can wait for a message that
@@ -127,15 +127,16 @@ def agree(
     if not alone:
         own = describe(input, refusal is not None)
         received = exchange(own, input.device, process_group)  # (ranks, 6)
-        total, kind = received[:, -1].sum().double(), own.kind
+        kind = own.kind
         if _reads(input, own, known):
             descriptions = [Description(*row) for row in received.tolist()]
             refuse_differences(descriptions, process_group)
             if refusal is None:
                 refuse_refusals(descriptions, process_group)
-                total = total if _enough(input, descriptions) else None
+                total = _sum_of_counts(input, descriptions)
         else:
             expect_agreement(received)
+            total = received[:, -1].sum().double()
     if refusal is not None:
         raise refusal
     return total, kind
@@ -149,9 +150,9 @@ def _reads(input: Tensor, own: Description, known: Kind | None) -> bool:
     return waits or own.kind != known or bool(own.refused) or own.count < 2
 
 
-def _enough(input: Tensor, descriptions: list[Description]) -> bool:
+def _sum_of_counts(input: Tensor, descriptions: list[Description]) -> int | None:
     total = sum(description.count for description in descriptions)
     if total == 1:
         shape = tuple(input.shape)
         raise ValueError(f"expected more than 1 value per channel over all ranks, got {shape} here")
-    return total > 1
+    return total or None

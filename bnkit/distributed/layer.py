@@ -72,7 +72,7 @@ class SyncBatchNorm(layers.OwnForward, TorchBatchNorm):
 
     def _agree(
         self, *tensors: Tensor | None, training: bool
-    ) -> tuple[Tensor | None, Reduce | None]:
+    ) -> tuple[int | Tensor | None, Reduce | None]:
         if not self.training:  # without running statistics, too, as PyTorch does
             return super()._agree(*tensors, training=training)
         total, self._agreed = agree(*tensors, self.eps, self.process_group, self._agreed)
