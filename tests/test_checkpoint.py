@@ -324,3 +324,21 @@ def test_what_cannot_be_read_back_is_refused_by_name_before_the_first_epoch(
     assert epochs == [] and path.read_text() == "the checkpoint of before"
     if "settings" in options:
         assert train(bnkits, epochs=1, **options)[0].train_loss
+
+
+def test_another_model_or_optimizer_is_refused_in_one_line_that_says_what_differs(tmp_path):
+    path = tmp_path / "run.pt"
+    train(bnkits, epochs=1, checkpoint=path)
+    with pytest.raises(CheckpointError, match="an optimizer of another kind") as error:
+        train(bnkits, momentum, resume=path)
+    assert "\n" not in str(error.value)
+    stop = EarlyStopping(2)
+    with pytest.raises(CheckpointError, match=r"Error\(s\) in loading .*size mismatch|Missing key"):
+        fit(
+            MLP([6, 9, 3]),
+            bnkits(),
+            BatchLoader(X, Y),
+            optimizer=adam,
+            early_stopping=stop,
+            resume=path,
+        )

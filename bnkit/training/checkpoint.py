@@ -93,13 +93,18 @@ class TrainingState:
         try:
             self._apply(state)
         except Exception as error:  # parts of another kind or size
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise CheckpointError(
                 f"expected a checkpoint of this model and optimizer, got {str(path)!r}: {reason}"
             ) from error
 
     def _apply(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
+        had, have = (
+            set(o["param_groups"][0]) for o in (state["optimizer"], self.optimizer.state_dict())
+        )
+        if had != have:
+            raise ValueError("an optimizer of another kind")
         self.optimizer.load_state_dict(state["optimizer"])
         vars(self.history).update({name: state["history"][name] for name in vars(self.history)})
         if self.early_stopping:
