@@ -59,6 +59,17 @@ def test_a_stack_that_returns_its_last_layer_alone_is_told_the_number():
     assert (result.status, result.stage) == ("unknown", "number of layers")
 
 
+def test_an_image_that_is_compared_with_other_values_than_the_batch_s_is_seen():
+    def answer(batch, test, values):
+        dead = (batch == batch[0]).all(0)
+        return dead.sum().item(), (test[:, dead] != values[dead]).any(1).float().mean().item()
+
+    black = check("dead_pixels", lambda batch, test: answer(batch, test, 0 * batch[0]))
+    own = check("dead_pixels", lambda batch, test: answer(batch, test, test[0]))
+    assert black.mistake == "woken taken for not black"
+    assert not own.passed
+
+
 @pytest.mark.parametrize("name", [e.name for e in ch01.EXERCISES])
 def test_small_changes_of_the_solution_are_named(name):
     assert share_named(EXERCISES[name]) >= 0.85

@@ -67,6 +67,7 @@ _DEAD_PIXELS = Exercise(
     probes=[
         calls({"batch": _BATCH, "test": _TEST}, _COUNTS),
         calls({"batch": _LEVEL, "test": _OTHER}, _COUNTS),
+        calls({"batch": _LEVEL, "test": _OTHER[[1, 0, 0]]}, _COUNTS),
     ],
     mistakes=[
         Mistake("living pixels counted", PIXELS,
@@ -74,6 +75,8 @@ _DEAD_PIXELS = Exercise(
             "Count by hand, in the sample. Do you count the pixels that vary, or the others?"),
         Mistake("only black taken for dead", PIXELS, "(batch == batch[0]) -> (batch == 0)",
             "A pixel that is white in every image of the batch: what is its variance?"),
+        Mistake("woken taken for not black", PIXELS, "!= batch[0, dead] -> != 0",
+            "A pixel is white in the whole batch, and white in a test image. Has it woken?"),
         Mistake("share of pixels in place of images", PIXELS, ".any(dim=1) -> ",
             "An image with two woken pixels is one image. What does your average run over?"),
         Mistake("images with all dead pixels woken", PIXELS, ".any(dim=1) -> .all(dim=1)",
