@@ -201,6 +201,14 @@ def test_a_mistake_in_the_forward_pass_is_named(answer):
     assert check("forward", answer).mistake == FORWARD[answer]
 
 
+def test_the_statistics_that_a_layer_starts_with_do_not_normalize():
+    def answer(x, weight, bias, eps):
+        zeros = torch.zeros_like(weight)
+        return torch.nn.functional.batch_norm(x, zeros, zeros + 1, weight, bias, False, 0.1, eps)
+
+    assert check("forward", answer).mistake == "not normalized"
+
+
 @pytest.mark.parametrize("name", ["forward", "forward_2d", "whiten"])
 def test_small_changes_of_the_solution_are_named(name):
     assert share_named(EXERCISES[name]) >= 0.85

@@ -182,7 +182,7 @@ def test_the_text_of_a_learner_is_escaped():
 
 def test_a_known_mistake_says_what_to_reread():
     result = check("forward", lambda x, weight, bias, eps: x * weight + bias)
-    assert result.mistake is None
+    assert result.mistake == "not normalized"
     assert "chapter 2" in repr(result)
     assert "chapter 2" in result._repr_html_()
 

@@ -162,6 +162,11 @@ _FORWARD = Exercise(
             "Which two arguments does your function never use?"),
         Mistake("beta scaled by gamma", UNDO, "weight * x_hat + bias -> weight * (x_hat + bias)",
             "Set weight to 0. What should be left of the output?"),
+        Mistake("not normalized", EQUATIONS,
+            "(x - mean) / torch.sqrt(var + eps) -> x / math.sqrt(1 + eps)",
+            "Multiply x by 10. Should the output change? A mean of 0 and a variance of 1 are what "
+            "a layer in evaluation mode starts with.",
+            ("(x - mean) / torch.sqrt(var + eps) -> x",)),
         *_SLIPS,
     ],
     section=EQUATIONS,
