@@ -88,6 +88,25 @@ def test_a_right_freeze_passes():
     assert check("freeze", freeze).passed
 
 
+def frozen_by(act):
+    def freeze(model):
+        for layer in model.modules():
+            act(layer)
+
+    return check("freeze", freeze).mistake
+
+
+def test_a_freeze_that_does_not_act_is_told_from_one_that_fixes_parameters():
+    assert frozen_by(lambda layer: None) == "nothing frozen"
+    assert frozen_by(lambda layer: layer.requires_grad_(False)) == "requires_grad taken for frozen"
+
+
+@pytest.mark.parametrize("one", [nn.BatchNorm1d, nn.BatchNorm2d])
+def test_a_freeze_of_one_class_of_layers_is_named(one):
+    named = frozen_by(lambda layer: layer.eval() if isinstance(layer, one) else None)
+    assert named == "only one of the three classes"
+
+
 def test_a_nested_layer_is_seen_to_move_whatever_dropout_leaves_of_its_input():
     def freeze(model):
         model[1].eval()

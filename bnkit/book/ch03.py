@@ -224,9 +224,17 @@ def _moved(norm: nn.Module) -> str:
     return "move" if moved else "stay"
 
 
+def _fixed(norm: nn.Module) -> str:
+    return "learn" if norm.weight.requires_grad else "fixed"
+
+
 def _moves_after(freeze: Callable) -> Facets:
-    """Which statistics move in a training step of a frozen model, and what else was switched."""
-    images = nn.Sequential(nn.Unflatten(1, (2, 1, 1)), nn.BatchNorm2d(2))
+    """Which statistics move in a training step of a frozen model, and what else was switched.
+
+    Fixed parameters are no fault, so they are looked at only where statistics move.
+    """
+    layer = nn.BatchNorm1d(2)
+    images = nn.Sequential(layer, nn.Unflatten(1, (2, 1, 1)), nn.BatchNorm2d(2))
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Dropout(0.5), images).train()
     with torch.no_grad():
         model[0].weight.copy_(torch.eye(2))
@@ -234,8 +242,10 @@ def _moves_after(freeze: Callable) -> Facets:
     model(torch.tensor([[1.0, 5.0], [3.0, 7.0]]))
     return {
         "outer statistics": _moved(model[1]),
-        "inner statistics": _moved(images[1]),
+        "inner statistics": _moved(images[2]),
         "dropout": "on" if model[2].training else "off",
+        "inner statistics of rows": _moved(layer),
+        "parameters": _fixed(layer) if _moved(layer) == _moved(model[1]) == "move" else None,
     }
 
 
@@ -252,7 +262,11 @@ _FREEZE = Exercise(
     ),
     solution=freeze,
     oracle=_freeze_all,
-    probes=[Probe({"model": "Linear → BatchNorm1d → Dropout → (BatchNorm2d)"}, _moves_after)],
+    probes=[
+        Probe(
+            {"model": "Linear → BatchNorm1d → Dropout → (BatchNorm1d → BatchNorm2d)"}, _moves_after
+        )
+    ],
     mistakes=[
         Mistake(
             "requires_grad taken for frozen", EVAL, "module.eval() -> module.requires_grad_(False)",
@@ -263,6 +277,13 @@ _FREEZE = Exercise(
         Mistake("nested layers missed", EVAL, "model.modules() -> model.children()",
             "Does your loop reach a layer inside a block inside the model? Compare children() "
             "with modules()."),
+        Mistake("only one of the three classes", EVAL,
+            "(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d) -> nn.BatchNorm1d",
+            "Which class has the layer after a convolution?",
+            ("(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d) -> nn.BatchNorm2d",)),
+        Mistake("nothing frozen", EVAL, "module.eval() -> pass",
+            "Call your function, then print `training` of every module. Which of them changed?",
+            ("module.eval() -> module.eval()\n    model.train()",)),
     ],
     section=EVAL,
 )  # fmt: skip
