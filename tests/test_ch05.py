@@ -12,6 +12,7 @@ from mutants import share_named
 from torch import nn
 
 from bnkit import layers
+from bnkit.book import ch05
 from bnkit.book.ch05 import (
     Layer,
     Race,
@@ -370,6 +371,25 @@ def test_a_reestimation_that_moves_weights_is_told_so():
             model[1].weight.zero_()
 
     assert check("reestimate", moved).stage == "weight of the linear layer"
+
+
+def test_a_layer_that_starts_with_another_gamma_is_named():
+    class Random(ch05.Layer):
+        def __init__(self, num_features, eps=1e-5, momentum=0.1):
+            super().__init__(num_features, eps, momentum)
+            self.weight = nn.Parameter(torch.zeros(num_features))
+
+    assert check("layer", Random).mistake == "gamma and beta start elsewhere"
+
+
+def test_a_misspelled_attribute_is_no_count_that_is_absent():
+    class Misspelled(ch05.Averaging):
+        def update(self, x):
+            self.runing_mean.lerp_(x.mean(dim=0), 1.0)
+
+    result = check("averaging_layer", Misspelled)
+    assert result.status == "raised"
+    assert "runing_mean" in result.error
 
 
 @pytest.mark.parametrize("name", NAMES)

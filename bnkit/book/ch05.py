@@ -80,6 +80,14 @@ class Layer(nn.Module):
         self.num_batches_tracked += 1
 
 
+def _start(cls: Callable) -> Facets:
+    layer = cls(2)
+    found = {name: as_seen(getattr(layer, name, None)) for name in ("weight", "bias")}
+    layer(EXAMPLES)  # what raises has no result
+    return {f"{name} at first": value for name, value in found.items()}
+
+
+_FRESH = Probe({"num_features": 2}, _start, essential=False)
 _BATCH = "mean, var = x.mean(dim=0), x.var(dim=0, unbiased=False)"
 _BUFFER = 'self.register_buffer("{0}", torch.{1}(num_features)) -> self.{0} = {2}'
 _COUNTER = 'self.register_buffer("num_batches_tracked", torch.tensor(0))'
@@ -155,6 +163,12 @@ _IN_BOTH = [  # for the layer with momentum and for the one that averages
     Mistake("gamma and beta swapped", UNDO,
         f"{_RETURN} -> self.bias * (x - mean) / torch.sqrt(var + self.eps) + self.weight",
         "Set weight to 2 and bias to 0. What should happen to the outputs?"),
+    Mistake("gamma and beta start elsewhere", UNDO,
+        "self.weight = nn.Parameter(torch.ones( -> self.weight = nn.Parameter(torch.zeros(",
+        "What should a fresh layer do to a batch that is normalized already? Print its weight.",
+        ("self.weight = nn.Parameter(torch.ones( -> self.weight = nn.Parameter(torch.rand(",
+         "self.weight = nn.Parameter(torch.ones( -> self.weight = nn.Parameter(torch.randn(",
+         "self.bias = nn.Parameter(torch.zeros( -> self.bias = nn.Parameter(torch.ones(")),
     Mistake("gamma and beta not parameters", WHO_MOVES,
         (f"{_GAMMA} -> torch.ones(num_features)", f"{_BETA} -> torch.zeros(num_features)"),
         "Print list(layer.parameters()). What will the optimizer move?"),
@@ -205,7 +219,7 @@ _LAYER = Exercise(
     ),
     solution=Layer,
     oracle=layers.BatchNorm1d,
-    probes=layer_probes(()),
+    probes=[*layer_probes(()), _FRESH],
     mistakes=[
         *_IN_BOTH,
         Mistake("another default", THREE_STEPS, "eps=1e-5 -> eps=1e-3",
@@ -247,8 +261,9 @@ class Averaging(nn.Module):
 
 
 _SHARE = "share = 1 / self.num_batches_tracked.item()"
-# Without momentum a count that stands still divides by 0, like a share taken too early.
+# Here a count that stands still divides by 0, and an absent one raises as any misspelled name does.
 _NOT_HERE = {"momentum on the wrong side", "arguments ignored", "num_batches_tracked stands still"}
+_NOT_HERE |= {"num_batches_tracked absent"}
 _AVERAGING_LAYER = Exercise(
     name="averaging_layer",
     chapter=CHAPTER,
@@ -263,7 +278,7 @@ _AVERAGING_LAYER = Exercise(
     ),
     solution=Averaging,
     oracle=partial(layers.BatchNorm1d, momentum=None),
-    probes=[*averaging_probes(), *(p for p in layer_probes(()) if "eps" not in p.inputs)],
+    probes=[*averaging_probes(), *(p for p in layer_probes(()) if "eps" not in p.inputs), _FRESH],
     mistakes=[
         Mistake("momentum fixed", PLAIN_AVERAGE,
             (f"{_SHARE} -> share = 0.1", f"self.{_MEAN}, share) -> self.running_mean += "
@@ -292,6 +307,8 @@ _AVERAGING_LAYER = Exercise(
             "Print nn.BatchNorm1d(3). Which eps does it have when none is given?",
             ("eps=1e-5 -> eps=1e-4",)),
         *(mistake for mistake in _IN_BOTH if mistake.name not in _NOT_HERE),
+        Mistake("num_batches_tracked absent", LOADS, Patch("num_batches_tracked", "t", all=True),
+            "All numbers are right. Compare the keys of your state_dict with PyTorch's."),
     ],
     section=PLAIN_AVERAGE,
 )  # fmt: skip
