@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import combinations
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from mutants import share_named
 from torch import nn
 
 from bnkit.book import ch15
+from bnkit.book.exercise import Patch
 from bnkit.book.registry import EXERCISES, check
 from bnkit.functional import fold_batch_norm
 
@@ -85,6 +87,43 @@ def forward(bn, conv):
 def test_a_right_fold_forward_passes():
     result = check("fold_forward", forward)
     assert result.passed, repr(result)
+
+
+def other_names(**names):
+    """A right fold that takes one tensor of the normalization for another."""
+
+    def fold(layer, bn):
+        tensors = {name: getattr(bn, names.get(name, name)) for name in TENSORS}
+        a = tensors["weight"] / torch.sqrt(tensors["running_var"] + bn.eps)
+        folded = copy.deepcopy(layer)
+        bias = 0 if layer.bias is None else layer.bias
+        folded.weight = nn.Parameter(a.view(-1, *[1] * (layer.weight.dim() - 1)) * layer.weight)
+        folded.bias = nn.Parameter(a * (bias - tensors["running_mean"]) + tensors["bias"])
+        return folded
+
+    return fold
+
+
+TENSORS = ("weight", "bias", "running_mean", "running_var")
+
+
+@pytest.mark.parametrize("pair", [*combinations(TENSORS, 2)])
+def test_two_tensors_of_the_normalization_in_each_other_s_place_are_seen(pair):
+    assert not check("fold", other_names(**dict(zip(pair, pair[::-1], strict=True)))).passed
+
+
+@pytest.mark.parametrize("name", ["fold", "fold_forward"])
+def test_swapped_gamma_and_beta_are_named(name):
+    swapped = Patch("bn.weight", "bn.GAMMA"), Patch("bn.bias", "bn.weight", all=True)
+    answer = EXERCISES[name].build((*swapped, "bn.GAMMA -> bn.bias"))
+    assert check(name, answer).mistake == "gamma and beta swapped"
+
+
+def test_beta_scaled_before_a_convolution_is_not_called_forgotten():
+    change = "bn.bias - a * bn.running_mean -> a * (bn.bias - bn.running_mean)"
+    assert check("fold_forward", EXERCISES["fold_forward"].build(change)).mistake == (
+        "beta scaled too"
+    )
 
 
 @pytest.mark.parametrize("name", [e.name for e in ch15.EXERCISES])

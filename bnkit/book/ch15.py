@@ -53,10 +53,17 @@ def _pair(kind: str, inputs: int, outputs: int, bias: bool = True) -> tuple[nn.M
     return _numbered(layer), x**2 % 5
 
 
-def _bn(kind: str, channels: int) -> nn.Module:
+def _bn(kind: str, channels: int, apart: bool = False) -> nn.Module:
+    """A normalization whose four tensors are equal, or no two of them alike."""
     bn = nn.BatchNorm1d(channels) if kind == "Linear" else nn.BatchNorm2d(channels)
     bn.eps = 0.25
-    return _numbered(bn)
+    _numbered(bn)
+    if apart:
+        tensors = (bn.weight, bn.bias, bn.running_mean, bn.running_var)
+        with torch.no_grad():
+            for i, tensor in enumerate(tensors):
+                tensor.add_(i)
+    return bn
 
 
 def fold_any(layer, bn):
@@ -69,9 +76,9 @@ def fold_any(layer, bn):
     return folded
 
 
-def _folds(kind: str, inputs: int, outputs: int, bias: bool = True) -> Probe:
+def _folds(kind: str, inputs: int, outputs: int, bias: bool = True, apart: bool = False) -> Probe:
     layer, x = _pair(kind, inputs, outputs, bias)
-    bn = _bn(kind, outputs)
+    bn = _bn(kind, outputs, apart)
 
     def run(fold: Callable) -> Facets:
         folded = fold(copy.deepcopy(layer), copy.deepcopy(bn))
@@ -111,6 +118,7 @@ _FOLD = Exercise(
         _folds("Linear", 3, 2),
         _folds("Conv", 2, 3),
         _folds("Conv", 2, 2),
+        _folds("Linear", 2, 2, apart=True),
         _folds("Linear", 2, 2, bias=False),
         Probe({"layer": "Linear(2, 2)"}, _keeps_the_layer, essential=False),
         Probe({"layer": "Linear(2, 2)"}, _returns),
@@ -130,6 +138,16 @@ _FOLD = Exercise(
             "If the layer's outputs are in meters, in which unit is your factor?"),
         Mistake("gamma forgotten", FUNCTION, "a = bn.weight / -> a = 1 /",
             "Set gamma to 0. What should be left of the folded weights?"),
+        Mistake("gamma and beta swapped", FUNCTION,
+            ("a = bn.weight / -> a = bn.bias / ", " + bn.bias) -> + bn.weight)"),
+            "With gamma 1 and beta 0 the pair only standardizes. What does yours do?"),
+        Mistake("beta and the running mean swapped", TWO_UNITS,
+            "a * (b - bn.running_mean) + bn.bias -> a * (b - bn.bias) + bn.running_mean",
+            "Which of the two is subtracted before the factor, and which is added after it?"),
+        Mistake("running mean and variance swapped", FUNCTION,
+            ("bn.running_var -> bn.VAR", "bn.running_mean -> bn.running_var",
+             "bn.VAR -> bn.running_mean"),
+            "Which of the two statistics stands under the root?"),
         Mistake("beta dropped", TWO_UNITS, " + bn.bias -> ",
             "Which of the tensors of bn does your folded bias not use?"),
         Mistake("running mean dropped", TWO_UNITS, "(b - bn.running_mean) -> b",
@@ -179,9 +197,9 @@ def fold_before(bn, conv):
     return folded
 
 
-def _folds_forward(channels: int, outputs: int, bias: bool = True) -> Probe:
+def _folds_forward(channels: int, outputs: int, bias: bool = True, apart: bool = False) -> Probe:
     conv, x = _pair("Conv", channels, outputs, bias)
-    bn = _bn("Conv", channels)
+    bn = _bn("Conv", channels, apart)
 
     def run(fold: Callable) -> Facets:
         folded = fold(copy.deepcopy(bn), copy.deepcopy(conv))
@@ -216,7 +234,12 @@ _FOLD_FORWARD = Exercise(
     ),
     solution=fold_before,
     oracle=_by_response,
-    probes=[_folds_forward(2, 2), _folds_forward(2, 3), _folds_forward(2, 2, bias=False)],
+    probes=[
+        _folds_forward(2, 2),
+        _folds_forward(2, 3),
+        _folds_forward(2, 2, apart=True),
+        _folds_forward(2, 2, bias=False),
+    ],
     mistakes=[
         Mistake("scaled along the outputs", WRONG, "a.view(1, -1, 1, 1) -> a.view(-1, 1, 1, 1)",
             "The normalization comes first. Are its channels the inputs or the outputs of the "
@@ -225,6 +248,15 @@ _FOLD_FORWARD = Exercise(
             "shift forgotten", WRONG, " + (conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3)) -> ",
             "What does the pair answer to x = 0, and what does your layer?",
         ),
+        Mistake("beta scaled too", WRONG,
+            "bn.bias - a * bn.running_mean -> a * (bn.bias - bn.running_mean)",
+            "What does the normalization answer where x is the running mean?"),
+        Mistake("beta and the running mean swapped", WRONG,
+            "bn.bias - a * bn.running_mean -> bn.running_mean - a * bn.bias",
+            "What does the normalization answer to x = 0?"),
+        Mistake("gamma and beta swapped", WRONG,
+            ("a = bn.weight / -> a = bn.bias / ", "c = bn.bias - -> c = bn.weight - "),
+            "With gamma 1 and beta 0 the normalization only standardizes. What does yours do?"),
         Mistake("shift not passed through the filter", WRONG,
             "(conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3)) -> c",
             "The shift c enters the convolution as if it were an image of one color. What comes "
