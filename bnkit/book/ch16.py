@@ -87,6 +87,12 @@ _SHIFT_CHECK = Exercise(
             "and E[x]² are almost equal?",
             (("nn.BatchNorm1d(2)(x) -> make(2)(x)", "nan_to_num(torch.inf) -> nan_to_num(0)"),),
         ),
+        Mistake("the healthy layer fails, too", TWO_FORMULAS,
+            ".max().item() -> .max().item() + 1",
+            "What does your check say of nn.BatchNorm1d itself? If its error is not below 0.01, "
+            "the check cannot tell the two apart: see what you compare with, or take a smaller "
+            "mean.",
+            ("1e4 + -> 1e9 +",)),
         Mistake("nan not caught", TWO_FORMULAS, ".nan_to_num(torch.inf) -> ",
             "The patient's variance is negative. Is nan > 0.1 true?"),
     ],
