@@ -220,5 +220,5 @@ def test_a_folder_below_a_closed_one_cannot_be_read_either(tmp_path, monkeypatch
         return look(path, **options)
 
     monkeypatch.setattr(os, "stat", closed)
-    with pytest.raises(PermissionError, match="cannot read the folder .*raw"):
+    with pytest.raises(PermissionError, match=r"cannot read the folder .*raw"):
         find_mnist(tmp_path)
