@@ -107,6 +107,21 @@ CUT_TEXT = """selector => [...document.querySelectorAll(selector)].filter(pre =>
       return true;
   return pre.scrollWidth > pre.clientWidth + 1;
 }).map(pre => pre.textContent.trim().slice(0, 80))"""
+# Lines that wrap and whose rest is not indented further than their beginning.
+NOT_HANGING = """selector => [...document.querySelectorAll(selector)].flatMap(pre => {
+  const walk = document.createTreeWalker(pre, NodeFilter.SHOW_TEXT), found = [];
+  for (let text = walk.nextNode(); text; text = walk.nextNode()) {
+    for (const line of text.data.matchAll(/[^\\n]+/g)) {
+      const range = new Range();
+      range.setStart(text, line.index);
+      range.setEnd(text, line.index + line[0].length);
+      const [first, ...others] = range.getClientRects();
+      const next = others.find(box => box.top > first.top + 1);
+      if (next && next.left < first.left + 8) found.push(line[0]);
+    }
+  }
+  return found;
+})"""
 CODE = ".bd-article pre"
 PRINTED = ".bd-article .output:is(.stream, .text_plain, .stderr, .traceback) pre"
 

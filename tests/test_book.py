@@ -21,6 +21,7 @@ from book_site import (
     LABEL_SIZES,
     NO_CHROMIUM,
     NO_SITE,
+    NOT_HANGING,
     OPEN_FOLDS,
     PANELS,
     PRINTED,
@@ -206,6 +207,7 @@ def test_no_code_or_output_is_cut_off_on_a_desktop(desktop: Page, name: str) -> 
 def test_printed_output_wraps_on_a_phone(phone: Page, name: str) -> None:
     open_page(phone, (SITE / name).as_uri()).evaluate(OPEN_FOLDS)
     assert not phone.evaluate(CUT_TEXT, PRINTED)
+    assert not phone.evaluate(NOT_HANGING, PRINTED)
 
 
 @in_chromium
