@@ -28,6 +28,7 @@ MACHINE_PATH = re.compile(
 )
 WORDS = range(1_500, 2_801)
 MAX_STATEMENTS, MAX_COLUMNS = 20, 76
+FENCE = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
 
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -140,6 +141,14 @@ def test_code_fits_a_phone_held_sideways(path: Path) -> None:
     ]
     lines = [(cell.id, line) for cell in shown for line in cell.source.splitlines()]
     assert not [(name, line) for name, line in lines if len(line) > MAX_COLUMNS]
+
+
+@notebooks
+def test_code_in_the_text_fits_the_column_of_code(path: Path) -> None:
+    for cell in read(path).cells:
+        fences = FENCE.findall(cell.source) if cell.cell_type == "markdown" else []
+        lines = [line for fence in fences for line in fence.splitlines()]
+        assert not [line for line in lines if len(line) > MAX_COLUMNS], cell.id
 
 
 @notebooks
