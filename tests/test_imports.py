@@ -25,6 +25,11 @@ LAYERS = {  # a part of bnkit and what it may import beside itself
     "training": {"storage"},
     "distributed": {"functional", "layers", "shapes", "training"},
     "plots": set(),
+    "reference": {"data", "distributed", "models", "training"},
+    "cli": {"reference"},
+    "__main__": {"cli"},
+    "book": {"data", "distributed", "functional", "layers", "models", "plots", "relatives"}
+    | {"storage", "training"},
 }
 MAX_LINES, MAX_FUNCTION, MAX_MEDIAN = 600, 40, 10
 
