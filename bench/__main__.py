@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from bench import fit, folding, memory, norms, page, scaling, sync
+from bench import fit, folding, kept, memory, norms, page, scaling, sync
 
 RESULTS = Path(__file__).with_name("results.json")
 REPEATS = 3  # at least so many in every section
@@ -24,6 +24,7 @@ SECTIONS = {
     "fit": fit.measure,
     "memory": memory.measure,
     "norms": norms.measure,
+    "kept": kept.measure,
     "folding": folding.measure,
     "sync": sync.measure,
     "scaling": scaling.measure,

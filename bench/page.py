@@ -6,7 +6,9 @@ from pathlib import Path
 from string import Template
 
 from bench import figure, sentences, tables
+from bench.fit import BATCH_SIZE, EPOCHS, SAMPLES
 from bench.scaling import BATCH, FEATURES
+from bench.timing import QUIET
 
 TEMPLATE = Template(Path(__file__).with_name("page.md").read_text(encoding="utf-8"))
 CHAPTERS = Path(__file__).parent.parent / "chapters"
@@ -23,6 +25,9 @@ def render(results: dict) -> str:
         source=results["fit"]["source"],
         training=tables.training_table(rates),
         training_sentence=sentences.training(rates),
+        steps=EPOCHS * SAMPLES // BATCH_SIZE,
+        setup=f"{100 * results['fit']['lightning_setup']:.1f}",
+        settings=" and ".join(f"`{name}`" for name in QUIET if name.startswith("MALLOC")),
         floor=tables.floor_table(rates),
         floor_sentence=sentences.floor(rates),
         memory=tables.memory_table(results["memory"]),
@@ -31,6 +36,8 @@ def render(results: dict) -> str:
         norms_sentence=sentences.norms(norms),
         compiled=tables.compiled_table(norms),
         compiled_sentence=sentences.compiled(norms),
+        kept=tables.kept_table(results["kept"]),
+        kept_sentence=sentences.kept(results["kept"]),
         folding=tables.folding_table(results["folding"]),
         folding_sentence=sentences.folding(results["folding"]),
         sync=tables.sync_table(sync),

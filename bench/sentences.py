@@ -22,7 +22,7 @@ def training(rates: dict) -> str:
     return (
         f"With PyTorch's layer `fit` trains {plain.median:.1f} times as many samples a second as "
         f"the plain recipe, with bnkit's {built.median:.1f} times as many; it trains {versus}. "
-        f"{goals_sentence([plain, built, *trainers])}{ties(trainers)}"
+        f"{goals_sentence([plain, built])}{ties(trainers)}"
     )
 
 
@@ -59,6 +59,11 @@ def norms(rows: list[dict]) -> str:
         f"bnkit's layers take {span(forward)} times as long as PyTorch's forward, and {span(both)} "
         f"times forward and backward. {goals_sentence(ratios)}"
     )
+
+
+def kept(rows: list[dict]) -> str:
+    ratios = tables.kept_ratios(rows)
+    return f"bnkit's layers keep {span(ratios)} times as much. {goals_sentence(ratios)}"
 
 
 def compiled(rows: list[dict]) -> str:

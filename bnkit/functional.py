@@ -30,6 +30,8 @@ from bnkit.shapes import (
 __all__ = ["batch_norm", "batch_norm_backward", "batch_statistics", "fold_batch_norm"]
 
 Reduce = Callable[[Tensor], Tensor]
+Point = tuple[Tensor, Tensor]  # a mean as a sum of two, (C,) each: it is finer than one number
+_LARGE = 2**20  # values; a copy of so many is made again in the backward pass rather than kept
 _Conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _REMOVE = {
     WeightNorm: nn.utils.remove_weight_norm,
@@ -117,8 +119,8 @@ def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
     Source: Ioffe and Szegedy (2015), algorithm 1, https://arxiv.org/abs/1502.03167.
     """
     x = full_precision(input)
-    mean, centered = _center(x, count_per_channel(x), None)  # (C,), (N, C, *)
-    return mean, centered.square().mean(batch_axes(x))
+    (first, rest), centered = _center(x, count_per_channel(x), None)  # (C,) twice, (N, C, *)
+    return first + rest, centered.square().mean(batch_axes(x))
 
 
 def batch_norm_backward(
@@ -203,9 +205,10 @@ def _plain(
 ) -> Tensor:
     """The equations as they stand, for autograd or a transform of torch.func to differentiate."""
     x = full_precision(input)
-    mean, centered = _center(x, total, reduce)
+    (first, rest), centered = _center(x, total, reduce)
     var = _mean(centered.square(), total, reduce)
-    _update_running(running_mean, running_var, mean.detach(), var.detach(), momentum, total)
+    mean = (first + rest).detach()
+    _update_running(running_mean, running_var, mean, var.detach(), momentum, total)
     return _standardize(centered, var, weight, bias, eps, input.dtype)
 
 
@@ -250,23 +253,25 @@ class _BatchNorm(Function):
         x = full_precision(input)
         mean, centered = _center(x, total, reduce)
         var = _mean_square(centered, total, reduce)  # (C,)
-        _update_running(running_mean, running_var, mean, var, momentum, total)
+        _update_running(running_mean, running_var, torch.add(*mean), var, momentum, total)
         rstd = (var + eps).rsqrt_()
         scale = rstd if weight is None else rstd * weight
         shared, own = (total, None) if isinstance(total, Tensor) else (None, total)
-        ctx.save_for_backward(input, weight, centered, rstd, scale, shared)
+        kept = None if x.numel() > _LARGE else centered
+        ctx.save_for_backward(input, weight, *mean, kept, rstd, scale, shared)
         ctx.eps, ctx.total, ctx.reduce = eps, own, reduce
-        return cast(_affine(centered, scale, bias), input.dtype)
+        return cast(_affine(centered, scale, bias, in_place=kept is None), input.dtype)
 
     @staticmethod
     def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        input, weight, centered, rstd, scale, total = ctx.saved_tensors
+        input, weight, *mean, centered, rstd, scale, total = ctx.saved_tensors
         needed = ctx.needs_input_grad[:3]
         shared = ctx.total if total is None else total, ctx.reduce
         if torch.is_grad_enabled():  # create_graph: saved intermediates carry no graph
             grads = _plain_backward(grad_output, input, weight, ctx.eps, *shared)
         else:
             g = full_precision(grad_output)
+            centered = _minus(full_precision(input), *mean) if centered is None else centered
             grads = _fused_backward(g, centered, rstd, scale, needed[0], *shared)
         return *(g if need else None for g, need in zip(grads, needed, strict=True)), *[None] * 6
 
@@ -294,23 +299,29 @@ def _fused_backward(
     return grad_input, grad_weight, grad_bias
 
 
-def _center(x: Tensor, total: int | Tensor, reduce: Reduce | None) -> tuple[Tensor, Tensor]:
-    """Mean (C,) of all shards, and this shard minus it.
+def _center(x: Tensor, total: int | Tensor, reduce: Reduce | None) -> tuple[Point, Tensor]:
+    """Mean of all shards, and this shard minus it.
 
     The mean of long sums is rounded to the size of the values, which may be far from 0. So a first
     value of each channel is taken off before, which leaves numbers of the size of their spread.
     """
     first = _first_values(x)
     centered = x - per_channel(first, x)
+    sums = centered.sum(batch_axes(x))
     if reduce is None:
-        rest = centered.sum(batch_axes(x)) / total
-        mean = first + rest
+        rest = sums / total
     else:  # float64: every shard has another first value
-        sums = centered.sum(batch_axes(x)).double() + count_per_channel(x) * first.double()
-        mean = reduce(sums) / total
-        rest = cast(mean - first.double(), x.dtype)
-    rest = per_channel(rest, x)  # in place where no derivative is recorded
-    return cast(mean, x.dtype), centered - rest if transformed() else centered.sub_(rest)
+        sums = sums.double() + count_per_channel(x) * first.double()
+        rest = cast(reduce(sums) / total - first.double(), x.dtype)
+    return (first, rest), _minus(centered, None, rest)
+
+
+def _minus(x: Tensor, first: Tensor | None, rest: Tensor) -> Tensor:
+    """`x` minus a mean; without `first`, in place where no derivative is recorded."""
+    if first is not None:
+        x = x - per_channel(first, x)
+    rest = per_channel(rest, x)
+    return x - rest if transformed() else x.sub_(rest)
 
 
 def _first_values(x: Tensor) -> Tensor:
@@ -354,13 +365,14 @@ def _standardize(
     return cast(_affine(centered, scale, bias), dtype)
 
 
-def _affine(x: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+def _affine(x: Tensor, scale: Tensor, bias: Tensor | None, in_place: bool = False) -> Tensor:
     scale, bias = per_channel(scale, x), per_channel(bias, x)
+    out = x if in_place else None
     if bias is None:
-        return x * scale
+        return torch.mul(x, scale, out=out)
     if x.dim() == 2 or transformed():
-        return torch.addcmul(bias, x, scale)
-    return (x * scale).add_(bias)  # addcmul is slow where one number serves a whole image
+        return torch.addcmul(bias, x, scale, out=out)
+    return torch.mul(x, scale, out=out).add_(bias)  # addcmul is slow: one number for an image
 
 
 def _update_running(

@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _LOW = (torch.float16, torch.bfloat16)
+_CHANNEL_NAMES = ("running_mean", "running_var", "weight", "bias")
 
 
 def batch_axes(x: Tensor) -> list[int]:
@@ -92,13 +93,13 @@ def _check_channels(
     weight: Tensor | None,
     bias: Tensor | None,
 ) -> None:
-    channels, dtype, low = input.shape[1], input.dtype, input.dtype in _LOW
-    given = {"running_mean": running_mean, "running_var": running_var}
-    for name, v in {**given, "weight": weight, "bias": bias}.items():
-        if v is None:
+    size, dtype, low = input.shape[1:2], input.dtype, input.dtype in _LOW
+    named = zip(_CHANNEL_NAMES, (running_mean, running_var, weight, bias), strict=True)
+    for name, v in named:
+        if v is None or (v.shape == size and v.dtype == dtype):
             continue
-        if v.dim() != 1 or v.shape[0] != channels:
-            expected = f"shape ({channels},) for input of shape {tuple(input.shape)}"
+        if v.shape != size:
+            expected = f"shape {tuple(size)} for input of shape {tuple(input.shape)}"
             raise RuntimeError(f"expected {name} of {expected}, got {tuple(v.shape)}")
         if v.dtype != dtype and not (low and v.dtype == torch.float32):
             expected = f"{dtype} or torch.float32" if low else f"{dtype}"

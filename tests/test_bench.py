@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import figure, page, sentences, tables
+from bench import figure, kept, page, sentences, tables
 from bench.__main__ import RESULTS, SECTIONS, main, rounded
 from bench.timing import gathered, interleaved
 
@@ -19,8 +19,8 @@ RATES = {
     "floor": [50.0, 50.0, 60.0],
     "lightning": [20.0, 20.0, 25.0],
     "skorch": [40.0, 35.0, 30.0],
-    "fit torch": [40.0, 42.0, 44.0],
-    "fit bnkit": [38.0, 39.0, 41.0],
+    "fit torch": [50.0, 52.0, 54.0],
+    "fit bnkit": [50.0, 51.0, 53.0],
 }
 
 
@@ -109,12 +109,14 @@ def test_a_ratio_pairs_the_repetitions_of_one_run() -> None:
 
 
 def test_met_goals_are_counted() -> None:
-    assert sentences.training(RATES).endswith("All 4 goals are met.")
+    assert sentences.training(RATES).endswith("Both goals are met.")
     assert sentences.floor(RATES).endswith("Both goals are met.")
 
 
 def test_rounds_on_both_sides_of_one_are_a_tie() -> None:
     uneven = {**RATES, "fit torch": [55.0, 19.0, 55.0]}
+    assert tables.training_table(uneven).count("a tie") == 2
+    assert tables.training_table(RATES).count("ahead") == 2
     assert sentences.training(uneven).endswith(
         "Rounds against Lightning and skorch fall on both sides of 1: a tie."
     )
@@ -122,14 +124,14 @@ def test_rounds_on_both_sides_of_one_are_a_tie() -> None:
 
 
 def test_a_missed_goal_is_named_with_its_number() -> None:
-    slow = {**RATES, "fit torch": [30.0, 30.0, 30.0]}
+    slow = {**RATES, "fit torch": [29.0, 29.0, 29.0]}
     assert sentences.training(slow).endswith(
-        "Of 4 goals 2 are missed: plain recipe, `nn`, 3.00 against ≥ 3.2; "
-        "skorch, `nn`, 0.86 against > 1."
+        "Of 2 goals 1 is missed: plain recipe, `nn`, 2.90 against ≥ 5.0."
     )
     assert "**missed**" in tables.training_table(slow)
-    assert "1.67 times as long as the floor" in sentences.floor(slow)
-    assert "1.67 against ≤ 1.25" in sentences.floor(slow)
+    assert "**behind**" in tables.training_table(slow)
+    assert "1.72 times as long as the floor" in sentences.floor(slow)
+    assert "1.72 against ≤ 1.15" in sentences.floor(slow)
 
 
 def test_the_norms_sentence_tells_both_outcomes() -> None:
@@ -140,6 +142,16 @@ def test_the_norms_sentence_tells_both_outcomes() -> None:
     assert sentences.compiled(met).endswith("The goal is met.")
     assert sentences.compiled(missed).endswith("1.10 against ≤ 1.0.")
     assert "none" in tables.norms_table(met).splitlines()[2]
+
+
+def test_a_large_input_is_kept_once_and_its_ratio_is_judged() -> None:
+    rows = kept.measure()
+    large = rows[-1]
+    assert large["shape"] == [64, 32, 28, 28]
+    assert large["bytes"]["torch"] >= 64 * 32 * 28 * 28 * 4
+    assert "≤ 1.05, met" in tables.kept_table(rows)
+    heavy = [{**large, "bytes": {"torch": 100, "bnkit": 200}}]
+    assert sentences.kept(heavy).endswith("2.00 against ≤ 1.05.")
 
 
 def test_the_folding_sentence_does_not_hide_a_slower_net() -> None:
