@@ -119,8 +119,8 @@ def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
     Source: Ioffe and Szegedy (2015), algorithm 1, https://arxiv.org/abs/1502.03167.
     """
     x = full_precision(input)
-    (first, rest), centered = _center(x, count_per_channel(x), None)  # (C,) twice, (N, C, *)
-    return first + rest, centered.square().mean(batch_axes(x))
+    mean, _, centered = _center(x, count_per_channel(x), None)  # (C,), _, (N, C, *)
+    return mean, centered.square().mean(batch_axes(x))
 
 
 def batch_norm_backward(
@@ -205,10 +205,9 @@ def _plain(
 ) -> Tensor:
     """The equations as they stand, for autograd or a transform of torch.func to differentiate."""
     x = full_precision(input)
-    (first, rest), centered = _center(x, total, reduce)
+    mean, _, centered = _center(x, total, reduce)
     var = _mean(centered.square(), total, reduce)
-    mean = (first + rest).detach()
-    _update_running(running_mean, running_var, mean, var.detach(), momentum, total)
+    _update_running(running_mean, running_var, mean.detach(), var.detach(), momentum, total)
     return _standardize(centered, var, weight, bias, eps, input.dtype)
 
 
@@ -222,7 +221,7 @@ def _plain_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`batch_norm_backward`, its lines in the order of the equations."""
     x, g = full_precision(input), full_precision(grad_output)
-    _, centered = _center(x, total, reduce)
+    _, _, centered = _center(x, total, reduce)
     rstd = (_mean(centered.square(), total, reduce) + eps).rsqrt()  # (C,)
     x_hat = centered * per_channel(rstd, x)
     grad_bias, grad_weight = g.sum(batch_axes(x)), (g * x_hat).sum(batch_axes(x))  # of this shard
@@ -251,27 +250,28 @@ class _BatchNorm(Function):
         reduce: Reduce | None,
     ) -> Tensor:
         x = full_precision(input)
-        mean, centered = _center(x, total, reduce)
+        mean, fine_mean, centered = _center(x, total, reduce)
         var = _mean_square(centered, total, reduce)  # (C,)
-        _update_running(running_mean, running_var, torch.add(*mean), var, momentum, total)
+        _update_running(running_mean, running_var, mean, var, momentum, total)
         rstd = (var + eps).rsqrt_()
         scale = rstd if weight is None else rstd * weight
         shared, own = (total, None) if isinstance(total, Tensor) else (None, total)
         kept = None if x.numel() > _LARGE else centered
-        ctx.save_for_backward(input, weight, *mean, kept, rstd, scale, shared)
+        ctx.save_for_backward(input, weight, *fine_mean, kept, rstd, scale, shared)
         ctx.eps, ctx.total, ctx.reduce = eps, own, reduce
         return cast(_affine(centered, scale, bias, in_place=kept is None), input.dtype)
 
     @staticmethod
     def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        input, weight, *mean, centered, rstd, scale, total = ctx.saved_tensors
+        input, weight, *fine_mean, centered, rstd, scale, total = ctx.saved_tensors
         needed = ctx.needs_input_grad[:3]
         shared = ctx.total if total is None else total, ctx.reduce
         if torch.is_grad_enabled():  # create_graph: saved intermediates carry no graph
             grads = _plain_backward(grad_output, input, weight, ctx.eps, *shared)
         else:
             g = full_precision(grad_output)
-            centered = _minus(full_precision(input), *mean) if centered is None else centered
+            if centered is None:
+                centered = _minus(full_precision(input), *fine_mean)
             grads = _fused_backward(g, centered, rstd, scale, needed[0], *shared)
         return *(g if need else None for g, need in zip(grads, needed, strict=True)), *[None] * 6
 
@@ -299,8 +299,8 @@ def _fused_backward(
     return grad_input, grad_weight, grad_bias
 
 
-def _center(x: Tensor, total: int | Tensor, reduce: Reduce | None) -> tuple[Point, Tensor]:
-    """Mean of all shards, and this shard minus it.
+def _center(x: Tensor, total: int | Tensor, reduce: Reduce | None) -> tuple[Tensor, Point, Tensor]:
+    """Mean of all shards (C,), the same as two numbers, and this shard minus it.
 
     The mean of long sums is rounded to the size of the values, which may be far from 0. So a first
     value of each channel is taken off before, which leaves numbers of the size of their spread.
@@ -310,10 +310,12 @@ def _center(x: Tensor, total: int | Tensor, reduce: Reduce | None) -> tuple[Poin
     sums = centered.sum(batch_axes(x))
     if reduce is None:
         rest = sums / total
+        mean = first + rest
     else:  # float64: every shard has another first value
         sums = sums.double() + count_per_channel(x) * first.double()
-        rest = cast(reduce(sums) / total - first.double(), x.dtype)
-    return (first, rest), _minus(centered, None, rest)
+        mean = reduce(sums) / total
+        rest = cast(mean - first.double(), x.dtype)
+    return cast(mean, x.dtype), (first, rest), _minus(centered, None, rest)
 
 
 def _minus(x: Tensor, first: Tensor | None, rest: Tensor) -> Tensor:
