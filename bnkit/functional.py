@@ -256,10 +256,12 @@ class _BatchNorm(Function):
         rstd = (var + eps).rsqrt_()
         scale = rstd if weight is None else rstd * weight
         shared, own = (total, None) if isinstance(total, Tensor) else (None, total)
-        kept = None if x.numel() > _LARGE else centered
-        ctx.save_for_backward(input, weight, *fine_mean, kept, rstd, scale, shared)
+        large = x.numel() > _LARGE
+        first, rest = fine_mean
+        kept = (first.clone(), rest, None) if large else (None, None, centered)  # no view of x
+        ctx.save_for_backward(input, weight, *kept, rstd, scale, shared)
         ctx.eps, ctx.total, ctx.reduce = eps, own, reduce
-        return cast(_affine(centered, scale, bias, in_place=kept is None), input.dtype)
+        return cast(_affine(centered, scale, bias, in_place=large), input.dtype)
 
     @staticmethod
     def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, ...]:

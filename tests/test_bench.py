@@ -8,10 +8,13 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from bench import figure, kept, page, sentences, tables
 from bench.__main__ import RESULTS, SECTIONS, main, rounded
 from bench.timing import gathered, interleaved
+from bnkit import layers
 
 ROOT = Path(__file__).parents[1]
 RATES = {
@@ -152,6 +155,14 @@ def test_a_large_input_is_kept_once_and_its_ratio_is_judged() -> None:
     assert "≤ 1.05, met" in tables.kept_table(rows)
     heavy = [{**large, "bytes": {"torch": 100, "bnkit": 200}}]
     assert sentences.kept(heavy).endswith("2.00 against ≤ 1.05.")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_of_a_large_input_nothing_else_of_its_size_is_kept(dtype: torch.dtype) -> None:
+    x = torch.zeros(64, 32, 28, 28, dtype=dtype).requires_grad_()
+    home = {"dtype": torch.float32 if dtype == torch.bfloat16 else dtype}
+    ours, theirs = layers.BatchNorm2d(32, **home), nn.BatchNorm2d(32, **home)
+    assert kept.kept_by(ours, x) <= 1.05 * kept.kept_by(theirs, x)
 
 
 def test_the_folding_sentence_does_not_hide_a_slower_net() -> None:
