@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bnkit import functional
 from bnkit.book.exercise import Exercise, Mistake, Patch
-from bnkit.book.observe import Probe, calls, first_wrong_step
+from bnkit.book.observe import Probe, calls, first_wrong_step, scattered
 from bnkit.book.page import Html
 from bnkit.book.quiz import Question, choice, predict
 from bnkit.plots import COLORS, to_numpy
@@ -46,6 +46,13 @@ def batch_norm_train(x, weight, bias, eps):
 
 def _right(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     return functional.batch_norm(x, None, None, weight, bias, training=True, eps=eps)
+
+
+def _wide(x: Tensor) -> Probe:
+    """More examples and features than the small probes have."""
+    count = x.shape[1]
+    affine = {"weight": torch.arange(count) + 0.5, "bias": 1.0 - torch.arange(count)}
+    return calls({"x": x, **affine, "eps": 0.05}, essential=False)
 
 
 def _probe(rows: list, weight: list, bias: list, eps: float, gradients: bool = False) -> Probe:
@@ -102,6 +109,7 @@ _FORWARD = Exercise(
             [[0.3, -2.0, 1.0], [1.0, 0.4, 2.0], [0.2, 0.7, 9.0]],
             [1.0, 2.0, 3.0], [3.0, 0.0, 1.0], 1e-3,
         ),
+        _wide(scattered(7, 5)),
     ],
     mistakes=[
         Mistake("wrong axis", AXES, _OVER_FEATURES,
@@ -228,6 +236,7 @@ _FORWARD_2D = Exercise(
         _image_probe((3, 2, 2, 4), 1e-3),
         _image_probe((2, 2, 2, 2), 1e-5),
         _image_probe((2, 1, 1, 2), 1e-5, offset=10000.0),
+        _wide(scattered(5, 4, 3, 5)),
     ],
     mistakes=[
         Mistake("statistics for every pixel", AXES, "(0, 2, 3) -> (0,)",
@@ -339,6 +348,7 @@ _WHITEN = Exercise(
     probes=[
         calls({"x": torch.tensor([[1.0, 2.0], [3.0, 1.0], [2.0, 6.0]])}),
         calls({"x": torch.tensor([[1.0, 5.0], [2.0, 7.0], [4.0, 6.0], [9.0, 20.0]])}),
+        calls({"x": scattered(7, 3)}, essential=False),
     ],
     mistakes=[
         Mistake("correlations left alone", FOLKLORE,

@@ -53,9 +53,6 @@ PLAIN_AVERAGE = "03_two_modes.ipynb#`momentum=None`: a plain average"
 LAG = "12_train_test_mismatch.ipynb#Statistics that lag behind"
 
 
-# The layer
-
-
 class Layer(nn.Module):
     def __init__(self, num_features, eps=1e-5, momentum=0.1):
         super().__init__()
@@ -174,10 +171,15 @@ _IN_BOTH = [  # for the layer with momentum and for the one that averages
         "Print list(layer.parameters()). What will the optimizer move?"),
     Mistake("arguments ignored", THREE_STEPS, "= eps, momentum -> = 1e-5, 0.1",
         "Make a layer with eps=0.5 and momentum=0.3. Does it differ from one without?",
-        ("= eps, momentum -> = 1e-5, momentum", "= eps, momentum -> = eps, 0.1")),
+        ("= eps, momentum -> = 1e-5, momentum", "= eps, momentum -> = eps, 0.1",
+         "+ self.eps -> + (1e-5 if self.training else self.eps)",
+         *(f"{each}, self.momentum) -> {each}, 0.1)" for each in (_MEAN, _VAR)))),
     Mistake("num_batches_tracked absent", LOADS,
         (f"{_COUNTER} -> pass", "self.num_batches_tracked += 1 -> pass"),
         "All numbers are right. Compare the keys of your state_dict with PyTorch's: one is left."),
+    Mistake("gamma and beta under other names", LOADS,
+        (Patch("self.weight", "self.gamma", True), Patch("self.bias", "self.beta", True)),
+        "Load the state_dict of PyTorch's layer into yours. Which keys does it ask for?"),
     Mistake("num_batches_tracked stands still", LOADS, "self.num_batches_tracked += 1 -> pass",
         "All else is right. What should num_batches_tracked be after two batches?"),
     Mistake("num_batches_tracked counts examples", LOADS, "tracked += 1 -> tracked += len(x)",
@@ -225,14 +227,14 @@ _LAYER = Exercise(
         Mistake("another default", THREE_STEPS, "eps=1e-5 -> eps=1e-3",
             "Print nn.BatchNorm1d(3). Which eps and momentum does it have when none is given?",
             ("eps=1e-5 -> eps=1e-4", "momentum=0.1 -> momentum=0.01", "tum=0.1 -> tum=1.0")),
+        Mistake("no epsilon in evaluation", EPSILON, "+ self.eps -> + self.eps * self.training",
+            "Make a layer with eps=0.5. By which number does it divide in evaluation mode?",
+            ("+ self.eps -> + (self.eps if self.training else 1e-5)",)),
     ],
     section=THREE_STEPS,
     locate=first_wrong_step_of_layer,
     in_book=False,
 )  # fmt: skip
-
-
-# The layer that averages all batches alike
 
 
 class Averaging(nn.Module):
@@ -312,9 +314,6 @@ _AVERAGING_LAYER = Exercise(
     ],
     section=PLAIN_AVERAGE,
 )  # fmt: skip
-
-
-# The layer for images, from rows
 
 
 class BatchNorm2dAsRows(nn.BatchNorm1d):

@@ -322,6 +322,7 @@ _EARLY_STOPPING = Exercise(
         _probe([1.0, 0.875, 0.625, 0.5, 0.5, 0.5], 2, delta=0.25),
         _probe([1.0, 0.5, 0.75, 0.25, 0.5, 0.375, 0.5], 3),
         _probe([0.5, 0.75, 0.75, 0.75], 1),
+        _probe([0.5, 0.625, 0.625, 0.625], 2, delta=0.25),
         _probe([0.5, 0.5, 0.5], 2, essential=False),
         _probe([0.5, math.nan, 0.75], 2, essential=False),
     ],
@@ -393,6 +394,10 @@ _EARLY_STOPPING = Exercise(
             "Of a loss, is more better?"),
         Mistake("equal loss taken for better", RULE, "val_loss < self -> val_loss <= self",
             "A loss that stays the same for ever: should training go on for ever?"),
+        Mistake("a gap at equality", RULE,
+            Patch("        else:", "        elif val_loss > self.best_loss - self.delta:"),
+            "What does your rule do with a loss that equals best_loss - delta, and with nan? Every "
+            "epoch either improves or counts."),
         Mistake("asks whether it is worse", RULE, "if val_loss < -> if not val_loss >",
             "Compare nan with any number: which comparisons are true? What does your rule make of "
             "a nan?",

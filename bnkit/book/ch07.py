@@ -42,9 +42,9 @@ def turn(w, grad, lr):
     return new.norm().item(), math.degrees(math.acos(cosine))
 
 
-def _step(w: list, grad: list, lr: float) -> Probe:
+def _step(w: list, grad: list, lr: float, essential: bool = True) -> Probe:
     inputs = {"w": torch.tensor(w), "grad": torch.tensor(grad), "lr": lr}
-    return calls(inputs, ("length", "angle"))
+    return calls(inputs, ("length", "angle"), essential=essential)
 
 
 def _by_components(w: Tensor, grad: Tensor, lr: float) -> tuple[float, float]:
@@ -72,6 +72,7 @@ _TURN = Exercise(
         _step([0.0, 1.0], [-1.06, 0.0], 1.0),
         _step([3.0, 4.0], [4.0, -2.0], 0.5),
         _step([1.0, -2.0], [0.5, 0.75], 2.0),
+        _step([1.0, -2.0, 0.5], [0.5, 0.25, 3.0], 0.5, essential=False),
     ],
     mistakes=[
         Mistake("radians", BRAKE, "math.degrees(math.acos(cosine)) -> math.acos(cosine)",

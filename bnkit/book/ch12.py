@@ -77,6 +77,13 @@ _MERGE = Exercise(
         Mistake("batches weighted alike", SECTION,
             "(counts / counts.sum())[:, None] -> 1 / len(counts)",
             "Merge [1, 2, 3] with [7]. Does one number count as much as three?"),
+        Mistake("variances taken for unbiased ones", SIX_NUMBERS,
+            Patch("return mean, (share * spread).sum(dim=0)",
+                  "sums = (counts[:, None] - 1) * variances\n"
+                  "    sums = sums + counts[:, None] * (means - mean) ** 2\n"
+                  "    return mean, sums.sum(dim=0) / (counts.sum() - 1)"),
+            "By which number was each variance divided: by the count, or by one less? And by which "
+            "should the result be?"),
         Mistake("variance between batches missing", SECTION, " + (means - mean) ** 2 -> ",
             "Two batches: one all 0, one all 10. Each has variance 0. Has their union?"),
         Mistake("variance within batches missing", SECTION, "variances + (means -> (means",

@@ -189,6 +189,16 @@ _GROUP_NORM = Exercise(
         Mistake("weight and bias forgotten", UNDO,
             "weight.view(1, -1, 1, 1) * x_hat + bias.view(1, -1, 1, 1) -> x_hat",
             "Call your function with two different weights. Does the output change?"),
+        Mistake("epsilon outside the root", EPSILON,
+            "torch.sqrt(var + eps) -> (torch.sqrt(var) + eps)",
+            "Is epsilon added to a variance or to a standard deviation?"),
+        Mistake("epsilon missing or fixed", EPSILON, "var + eps -> var",
+            "Call your function with eps=0.5 and with eps=1e-5. Does anything change?",
+            ("var + eps -> var + 1e-5",)),
+        Mistake("gamma and beta swapped", UNDO,
+            ("weight.view(1 -> gamma.view(1", "bias.view(1 -> weight.view(1",
+             "gamma.view(1 -> bias.view(1"),
+            "With weight 1 and bias 0, what comes out of your last line?"),
         Mistake("unbiased variance in the forward pass", WHICH_VARIANCE,
             "((split - mean) ** 2).mean( -> split.var(",
             "By which number does your variance divide, for a group of 4 numbers: 3 or 4?"),
@@ -239,8 +249,16 @@ _FAMILY = Exercise(
         calls({"x": _numbers((2, 4, 3)), "groups": groups, "over_batch": over_batch})
         for groups in (2, 1, 4)
         for over_batch in (False, True)
+    ]
+    + [
+        calls({"x": _numbers((2, 4, 3)) / 1000, "groups": 2, "over_batch": both}, essential=False)
+        for both in (False, True)
     ],
     mistakes=[
+        Mistake("epsilon of another size", FUNCTION, "var + 1e-5 -> var + 1e-8",
+            "Give your function numbers of the size of 0.001. Against which number does the "
+            "variance stand under the root?",
+            ("var + 1e-5 -> var", "var + 1e-5 -> var + 1e-3", "var + 1e-5 -> var + 1e-6")),
         Mistake("batch never averaged", FOUR_SETS, "(0, 2, 3) if over_batch else (2, 3) -> (2, 3)",
             "Does the third argument change your result?"),
         Mistake(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bnkit import functional
 from bnkit.book.exercise import Exercise, Mistake
-from bnkit.book.observe import Facets, Probe, as_seen
+from bnkit.book.observe import Facets, Probe, as_seen, scattered
 from bnkit.book.quiz import Question, choice
 
 __all__ = [
@@ -93,6 +93,28 @@ def _returns(fold: Callable) -> Facets:
     return {"can be called": "yes" if callable(folded) else "no"}
 
 
+def _is_one_layer(kind: str) -> Callable[[Callable], Facets]:
+    def run(fold: Callable) -> Facets:
+        folded = fold(_pair(kind, 2, 2)[0], _bn(kind, 2))
+        right = nn.Linear if kind == "Linear" else nn.Conv2d
+        what = "is one layer" if isinstance(folded, right) else f"is a {type(folded).__name__}"
+        return {f"what is returned for a {right.__name__}": what}
+
+    return run
+
+
+_STEPS = {"stride": 2, "padding": 2, "dilation": 2, "groups": 2}
+
+
+def _keeps_the_steps(fold: Callable) -> Facets:
+    """Each with one thing that a convolution may do otherwise."""
+    x, seen = scattered(2, 4, 6, 7), {}
+    for name, value in _STEPS.items():
+        conv = _numbered(nn.Conv2d(4, 4, 2, **{name: value}))
+        seen[f"output with {name}={value}"] = as_seen(fold(conv, _bn("Conv", 4))(x))
+    return seen
+
+
 def _keeps_the_layer(fold: Callable) -> Facets:
     layer, x = _pair("Linear", 2, 2)
     fold(layer, _bn("Linear", 2))
@@ -122,6 +144,9 @@ _FOLD = Exercise(
         _folds("Linear", 2, 2, bias=False),
         Probe({"layer": "Linear(2, 2)"}, _keeps_the_layer, essential=False),
         Probe({"layer": "Linear(2, 2)"}, _returns),
+        Probe({"layer": "Linear(2, 2)"}, _is_one_layer("Linear"), essential=False),
+        Probe({"layer": "Conv2d(2, 2)"}, _is_one_layer("Conv"), essential=False),
+        Probe({"layer": "Conv2d(4, 4, 2, ...)"}, _keeps_the_steps, essential=False),
     ],
     mistakes=[
         Mistake("bias of the layer forgotten", FUNCTION,

@@ -131,6 +131,13 @@ _SYNC = Exercise(
                 Patch(_SUM, "sum(v for _, _, v in told) / len(told)"),
             ),
             "Two shards: one all 0, one all 10. Which variance do all numbers have together?"),
+        Mistake("averages of the means and of the mean squares", TWO_VARIANCES,
+            (
+                Patch(_MEAN, "sum(m for _, m, _ in told) / len(told)"),
+                Patch(_SUM, "sum((x * x).mean(0) for x in shards) / len(shards) - mean**2"),
+            ),
+            "Shards of 2 and of 1, and numbers far from zero: which of the two does your rule "
+            "get wrong?"),
         Mistake("variances averaged", TWO_VARIANCES, " + (m - mean) ** 2 -> ",
             "Two shards: one all 0, one all 10. Which variance do all numbers have together?"),
         Mistake("uneven shards weighted alike", TWO_VARIANCES, "(len(x), -> (1,",

@@ -19,6 +19,7 @@ __all__ = [
     "first_difference",
     "first_wrong_step",
     "is_stub",
+    "scattered",
 ]
 
 RTOL, ATOL = 1e-3, 1e-4  # wide for float32, narrow for the mistakes: inputs make those loud
@@ -93,6 +94,12 @@ def as_seen(value: object) -> Tensor | str:
         return torch.as_tensor(value, dtype=torch.float64).clone()
     except (TypeError, ValueError, RuntimeError):
         return "None" if value is None else f"a {type(value).__name__}"
+
+
+def scattered(*shape: int) -> Tensor:
+    """Numbers without a pattern, the same every time, for probes after the small ones."""
+    generator = torch.Generator().manual_seed(torch.Size(shape).numel())
+    return torch.randn(shape, generator=generator).mul_(2).add_(1)
 
 
 def clone(value: object) -> object:

@@ -45,6 +45,7 @@ def layer_probes(size: tuple[int, ...]) -> list[Probe]:
         Probe(after, lambda cls: _modes(cls, other)),
         Probe({"eps": 0.5, "momentum": 0.3}, lambda cls: _arguments(cls, other), essential=False),
         Probe({"x": other}, lambda cls: _count(cls, other), essential=False),
+        Probe(after, lambda cls: _gradient_in_evaluation(cls, other), essential=False),
     ]
 
 
@@ -149,7 +150,15 @@ def _modes(cls: Callable, x: Tensor) -> Facets:
 
 def _arguments(cls: Callable, x: Tensor) -> Facets:
     layer = _make(cls, x.shape[1], eps=0.5, momentum=0.3)
-    return {"output": as_seen(layer(x.clone()))} | _statistics(layer)
+    seen = {"output": as_seen(layer(x.clone()))} | _statistics(layer)
+    return seen | {"output in evaluation": as_seen(layer.eval()(x / 4))}
+
+
+def _gradient_in_evaluation(cls: Callable, x: Tensor) -> Facets:
+    leaf = (x - 1).requires_grad_()
+    y = _trained(cls, x).eval()(leaf)
+    grad = torch.autograd.grad(y.square().sum(), leaf)[0] if y.requires_grad else None
+    return {"gradient of x in evaluation, for the loss Σ y²": as_seen(grad)}
 
 
 def _count(cls: Callable, x: Tensor) -> Facets:
