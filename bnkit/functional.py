@@ -250,14 +250,13 @@ class _BatchNorm(Function):
         reduce: Reduce | None,
     ) -> Tensor:
         x = full_precision(input)
-        mean, fine_mean, centered = _center(x, total, reduce)
+        mean, (first, rest), centered = _center(x, total, reduce)
         var = _mean_square(centered, total, reduce)  # (C,)
         _update_running(running_mean, running_var, mean, var, momentum, total)
         rstd = (var + eps).rsqrt_()
         scale = rstd if weight is None else rstd * weight
         shared, own = (total, None) if isinstance(total, Tensor) else (None, total)
         large = x.numel() > _LARGE
-        first, rest = fine_mean
         kept = (first.clone(), rest, None) if large else (None, None, centered)  # no view of x
         ctx.save_for_backward(input, weight, *kept, rstd, scale, shared)
         ctx.eps, ctx.total, ctx.reduce = eps, own, reduce
@@ -265,7 +264,7 @@ class _BatchNorm(Function):
 
     @staticmethod
     def backward(ctx: FunctionCtx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        input, weight, *fine_mean, centered, rstd, scale, total = ctx.saved_tensors
+        input, weight, first, rest, centered, rstd, scale, total = ctx.saved_tensors
         needed = ctx.needs_input_grad[:3]
         shared = ctx.total if total is None else total, ctx.reduce
         if torch.is_grad_enabled():  # create_graph: saved intermediates carry no graph
@@ -273,7 +272,8 @@ class _BatchNorm(Function):
         else:
             g = full_precision(grad_output)
             if centered is None:
-                centered = _minus(full_precision(input), *fine_mean)
+                x = full_precision(input)
+                centered = _minus(x - per_channel(first, x), rest)
             grads = _fused_backward(g, centered, rstd, scale, needed[0], *shared)
         return *(g if need else None for g, need in zip(grads, needed, strict=True)), *[None] * 6
 
@@ -317,13 +317,11 @@ def _center(x: Tensor, total: int | Tensor, reduce: Reduce | None) -> tuple[Tens
         sums = sums.double() + count_per_channel(x) * first.double()
         mean = reduce(sums) / total
         rest = cast(mean - first.double(), x.dtype)
-    return cast(mean, x.dtype), (first, rest), _minus(centered, None, rest)
+    return cast(mean, x.dtype), (first, rest), _minus(centered, rest)
 
 
-def _minus(x: Tensor, first: Tensor | None, rest: Tensor) -> Tensor:
-    """`x` minus a mean; without `first`, in place where no derivative is recorded."""
-    if first is not None:
-        x = x - per_channel(first, x)
+def _minus(x: Tensor, rest: Tensor) -> Tensor:
+    """`x` minus a mean, in place where no derivative is recorded."""
     rest = per_channel(rest, x)
     return x - rest if transformed() else x.sub_(rest)
 

@@ -29,7 +29,6 @@ __all__ = [
     "best_rate",
     "mean_and_spread",
     "sharing",
-    "sharing_block",
     "sharing_table",
 ]
 
@@ -401,7 +400,7 @@ def sharing(values: object, groups: object, title: str = "", fmt: str = "{:.2f}"
     """Block and table side by side: the entries that share a mean have one color and letter."""
     widths = {"width_ratios": [1, 2.6]}
     figure, (block, table) = plt.subplots(1, 2, figsize=(7.6, 2.5), gridspec_kw=widths)
-    sharing_block(groups, block)
+    _sharing_block(groups, block)
     sharing_table(values, groups, table, title=title, fmt=fmt)
     return figure
 
@@ -435,7 +434,7 @@ def sharing_table(
     return ax
 
 
-def sharing_block(groups: object, ax: Axes | None = None) -> Axes:
+def _sharing_block(groups: object, ax: Axes | None = None) -> Axes:
     """An (N, C, L) tensor as a block of cubes, seen from above its front right corner."""
     groups = to_numpy(groups)
     n, c, positions = groups.shape
