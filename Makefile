@@ -37,7 +37,7 @@ PYTEST = $(QUIET_RUN) $(PYTHON) -m pytest
 UNIT = tests bnkit --doctest-modules
 NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --dist loadfile -n 2
 
-.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint lint-actions audit format notebooks lab bench assignment pdf zip wheel test-colab set-repository clean
+.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint lint-actions audit format notebooks evidence lab bench assignment pdf zip wheel test-colab set-repository clean
 
 help:
 	@echo 'make book            build the book into $(SITE) (needs no torch)'
@@ -45,6 +45,7 @@ help:
 	@echo 'make install         .venv with bnkit, torch and all tools'
 	@echo 'make lab             open the notebooks in JupyterLab'
 	@echo 'make notebooks       execute the notebooks in place (CHAPTERS="chapters/02_equations.ipynb" for some)'
+	@echo 'make evidence        every claim with 20 seeds (hours; goes on where it was killed; CHAPTERS="..." for some)'
 	@echo 'make test-unit       tests of bnkit and of the notebooks'\'' structure'
 	@echo 'make test-notebooks  run every notebook afresh'
 	@echo 'make test-bundled    the same on the 10,000 digits that ship with bnkit'
@@ -113,6 +114,9 @@ format: $(ALL_READY)
 
 notebooks: $(ALL_READY)
 	$(PYTHON) scripts/execute_notebooks.py $(CHAPTERS)
+
+evidence: $(ALL_READY)
+	$(PYTHON) scripts/gather_evidence.py $(CHAPTERS)
 
 # .jupyter leaves out what teachers have of nbgrader; in a container the only user is often root.
 lab: $(ALL_READY)

@@ -1,8 +1,9 @@
-"""Claims about batch normalization, each with its verdict, its number and its source.
+"""Claims about batch normalization, each with its verdict, its comparisons and its source.
 
-A chapter measures, then calls :func:`claim`. The call checks that the verdict has the
-margin it needs, shows a callout and leaves the claim's data in the cell's output, from
-which the book's ledger page is made.
+A chapter measures with a few seeds, then calls :func:`claim`. The verdict is the one of the full
+run that `make evidence` committed; the call fails where the live numbers contradict it, or where
+the protocol of the method page is broken. It shows a callout and leaves the claim's data in the
+cell's output, from which the ledger page is made.
 """
 
 from __future__ import annotations
@@ -13,131 +14,30 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-__all__ = [
-    "MARGIN",
-    "MIME_TYPE",
-    "VERDICTS",
-    "Claim",
-    "Difference",
-    "claim",
-    "paired_difference",
-    "verdict_of",
-]
+from scipy.special import stdtrit
+
+from bnkit.book.evidence import Difference, shown_since_last_claim, verdict_of
+from bnkit.book.ledger import difference_of, read_ledger
+from bnkit.book.seeds import gathering
+from bnkit.book.tuning import Tuning
+from bnkit.data import digits_here
+
+__all__ = ["MIME_TYPE", "VERDICTS", "Claim", "claim"]
 
 MIME_TYPE = "application/vnd.bnkit.claim+json"
-MARGIN = 3.0  # standard errors that "holds" asks for
 VERDICTS = {
     "holds": "✓",
     "holds partly": "◐",
     "does not hold here": "✗",
+    "practically no difference": "≈",
     "undecided": "?",
 }
+CHANCE = 1e-4  # of a live mean so far from the full run's, were both draws from one source
 _BOX = (
     "border:1px solid rgba(127,127,127,.4);border-left:.3rem solid #0072B2;"
     "border-radius:.3rem;padding:.6rem 1rem;margin:1rem 0"
 )
 _SOURCE = re.compile(r"^(?P<authors>.+?), \[(?P<year>[^\]]+)\]\((?P<link>https?://\S+)\)$")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A mean paired difference and its standard error.
-
-    Attributes:
-        mean: mean of ``a_i - b_i`` over the pairs, in the unit of the values.
-        standard_error: sample standard deviation of the differences over ``sqrt(n)``.
-        n: number of pairs, usually seeds.
-
-    Example:
-        >>> print(Difference(0.054, 0.0031, 5))
-        +0.054 ± 0.0031 (standard error, 5 pairs)
-    """
-
-    mean: float
-    standard_error: float
-    n: int
-
-    @property
-    def margin(self) -> float:
-        """The mean in standard errors; infinite when every pair differs by the same amount."""
-        if self.standard_error == 0:
-            return math.copysign(math.inf, self.mean) if self.mean else 0.0
-        return self.mean / self.standard_error
-
-    @property
-    def verdict(self) -> str:
-        """``holds`` from +3 standard errors on, ``does not hold here`` from -3, else undecided."""
-        if self.margin >= MARGIN:
-            return "holds"
-        return "does not hold here" if self.margin <= -MARGIN else "undecided"
-
-    def __str__(self) -> str:
-        return f"{self.mean:+.3g} ± {self.standard_error:.2g} (standard error, {self.n} pairs)"
-
-    def __format__(self, spec: str) -> str:
-        """Mean and standard error with so many digits: ``f"{gap:+.1f}"`` is ``+0.8 ± 0.2``."""
-        if not spec:
-            return str(self)
-        return f"{self.mean:{spec}} ± {self.standard_error:{spec.lstrip('+')}}"
-
-
-def paired_difference(a: Sequence[float], b: Sequence[float]) -> Difference:
-    r"""Mean of ``a - b`` over pairs that share a seed, with its standard error.
-
-    .. math:: \bar d = \frac1n \sum_i (a_i - b_i), \qquad
-              \mathrm{se} = \sqrt{\frac{\sum_i (d_i - \bar d)^2}{n (n - 1)}}
-
-    Args:
-        a: the values on the side that the claim favors, one a seed.
-        b: the values on the other side, in the same order of seeds.
-
-    Returns:
-        A :class:`Difference`; its ``verdict`` asks for three standard errors.
-
-    Raises:
-        ValueError: if the two differ in length or hold fewer than three pairs.
-
-    Example:
-        >>> paired_difference([0.95, 0.96, 0.97], [0.90, 0.92, 0.91]).verdict
-        'holds'
-        >>> paired_difference([0.95, 0.96, 0.97], [0.96, 0.95, 0.97]).verdict
-        'undecided'
-    """
-    d = [float(x) - float(y) for x, y in zip(a, b, strict=False)]
-    if len(a) != len(b) or len(d) < 3:
-        raise ValueError(f"expected at least 3 pairs, received {len(a)} and {len(b)} values")
-    mean = math.fsum(d) / len(d)
-    variance = math.fsum((v - mean) ** 2 for v in d) / (len(d) - 1)
-    return Difference(mean, math.sqrt(variance / len(d)), len(d))
-
-
-def verdict_of(evidence: Sequence[Difference]) -> str:
-    """The verdict that several differences make together.
-
-    ``holds`` if all of them reach +3 standard errors, ``holds partly`` if some do,
-    ``does not hold here`` if none does and at least one reaches -3, else ``undecided``.
-
-    Args:
-        evidence: differences signed so that positive speaks for the claim.
-
-    Returns:
-        A key of ``VERDICTS``.
-
-    Raises:
-        ValueError: if there is no difference to judge by.
-
-    Example:
-        >>> verdict_of([Difference(0.5, 0.1, 5), Difference(0.1, 0.1, 5)])
-        'holds partly'
-        >>> verdict_of([Difference(-0.5, 0.1, 5), Difference(0.1, 0.1, 5)])
-        'does not hold here'
-    """
-    if not evidence:
-        raise ValueError("expected at least one difference, received none")
-    each = [difference.verdict for difference in evidence]
-    if "holds" in each:
-        return "holds" if set(each) == {"holds"} else "holds partly"
-    return "does not hold here" if "does not hold here" in each else "undecided"
 
 
 @dataclass(frozen=True)
@@ -148,14 +48,19 @@ class Claim:
         id: a slug, unique in the book.
         statement: the claim as people make it.
         verdict: a key of ``VERDICTS``.
-        measured: one sentence with the number and its spread, made from the run.
+        measured: one sentence with the live numbers.
         source: ``Authors, [year](link)``, the citation as notebooks write it.
-        seeds: number of seeds behind the number; 0 where nothing is random.
-        evidence: the paired differences that the verdict rests on.
+        seeds: the seeds behind the live numbers; empty where nothing is random.
+        evidence: the comparisons on which the verdict rests, measured live.
+        also: comparisons that were printed and decide nothing.
+        tuning: ids of the searches that chose the rates.
+        repeats: the id of the claim that this one repeats on other data.
+        data: ``"official"`` or ``"bundled"``, the digits at hand.
+        full: what the ledger has of the full run; empty before `make evidence` ran.
 
     Example:
         >>> Claim("trains-deep-sigmoids", "BN trains them.", "holds", "94 against 11 %.", "…").seeds
-        0
+        []
     """
 
     id: str
@@ -163,12 +68,20 @@ class Claim:
     verdict: str
     measured: str
     source: str
-    seeds: int = 0
-    evidence: list[Difference] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    evidence: list[dict] = field(default_factory=list)
+    also: list[dict] = field(default_factory=list)
+    tuning: list[str] = field(default_factory=list)
+    repeats: str = ""
+    data: str = "official"
+    full: dict = field(default_factory=dict)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
-        plain = f"Claim: {self.statement}\nVerdict: {self.verdict}. {self.measured} ({self.source})"
-        return {MIME_TYPE: asdict(self), "text/html": _callout(self), "text/plain": plain}
+        told = [f"Claim: {self.statement}", f"Verdict: {self.verdict}{_of_seeds(self)}"]
+        told += [f"- {line}" for line in _comparisons(self)]
+        told += [f"{_here(self)} {self.measured}", f"Claimed in: {self.source}"]
+        data = {key: value for key, value in asdict(self).items() if key != "full"}
+        return {MIME_TYPE: data, "text/html": _callout(self), "text/plain": "\n".join(told)}
 
 
 def claim(
@@ -178,44 +91,76 @@ def claim(
     measured: str,
     source: str,
     *,
-    seeds: int = 0,
+    seeds: Sequence[int] = (),
     evidence: Sequence[Difference] = (),
+    also: Sequence[Difference] = (),
+    tuning: Sequence[Tuning] = (),
+    repeats: str = "",
 ) -> Claim:
-    """Record a claim with its verdict, after checking the verdict against its evidence.
+    """Record a claim with its verdict, after checking it against its evidence and the protocol.
 
     Args:
         id: a slug such as ``"permits-higher-learning-rates"``, unique in the book.
         statement: the claim as people make it, one sentence.
-        verdict: ``"holds"``, ``"holds partly"``, ``"does not hold here"`` or ``"undecided"``. Write
-            it out where the text builds on it, so that the chapter fails when it changes; take
-            :func:`verdict_of` where margins are near three and the text fits either outcome.
-        measured: one sentence with the number and its spread, formatted from the run.
+        verdict: the verdict on which the text builds, a key of ``VERDICTS``.
+        measured: one sentence with the numbers, formatted from this run.
         source: the citation, ``"Authors, [year](https://…)"``.
-        seeds: number of seeds behind the number; 0 where nothing is random.
-        evidence: paired differences (:func:`paired_difference`), signed so that positive
-            speaks for the claim.
+        seeds: the seeds of this run, from :func:`bnkit.book.seeds.seeds`; none where nothing is
+            random.
+        evidence: comparisons (:func:`~bnkit.book.evidence.paired_difference`), one value a seed,
+            signed so that positive speaks for the claim.
+        also: comparisons that the page prints and that decide nothing.
+        tuning: the searches that chose the rates.
+        repeats: id of the claim that this one repeats on other data.
 
     Returns:
         A :class:`Claim`. As the last line of a cell it shows a callout and leaves its data
         in the output for the ledger.
 
     Raises:
-        ValueError: for an unknown verdict, a malformed id or source, or fewer than 3 seeds.
-        AssertionError: if there is evidence and the verdict is not what :func:`verdict_of` says.
+        ValueError: for malformed words, or where the protocol is broken: fewer than 3 seeds, a
+            comparison with another number of values than seeds, two comparisons of one label, a
+            comparison that was printed and left out, or a tuning seed that the report uses.
+        AssertionError: if the evidence says another verdict, or if the live numbers contradict
+            those of the full run.
 
     Example:
-        >>> gap = paired_difference([0.95, 0.96, 0.97], [0.90, 0.92, 0.91])
-        >>> row = claim("learns-sooner", "BN learns sooner.", "holds", str(gap),
+        >>> from bnkit.book.evidence import paired_difference
+        >>> gap = paired_difference([95, 96, 97], [90, 92, 91], "BN minus plain")
+        >>> row = claim("learns-sooner", "BN learns sooner.", "holds", f"{gap:+.0f}.",
         ...             "Ioffe and Szegedy, [2015](https://arxiv.org/abs/1502.03167)",
-        ...             seeds=3, evidence=[gap])
+        ...             seeds=[0, 1, 2], evidence=[gap])
         >>> row.verdict
         'holds'
     """
     _check_words(id, verdict, source)
-    if 0 < seeds < 3:
-        raise ValueError(f"claim {id!r}: expected 0 or at least 3 seeds, received {seeds}")
-    _check_margin(id, verdict, evidence)
-    return Claim(id, statement, verdict, measured, source, seeds, list(evidence))
+    _check_protocol(id, seeds, [*evidence, *also], tuning)
+    full = {} if gathering() else read_ledger()["claims"].get(id, {})
+    data = digits_here()
+    if not gathering():
+        _check_verdict(id, verdict, evidence, full)
+        if full and full["data"] == data:
+            _check_agreement(id, evidence, full)
+    return Claim(
+        id,
+        statement,
+        verdict,
+        measured,
+        source,
+        list(seeds),
+        [_row(d) for d in evidence],
+        [_row(d) for d in also],
+        [t.id for t in tuning],
+        repeats,
+        data,
+        full,
+    )
+
+
+def _row(d: Difference) -> dict:
+    low, high = d.interval()
+    values = [float(f"{value:.6g}") for value in d.values]
+    return {**asdict(d), "values": values, "mean": d.mean, "low": low, "high": high, "p": d.p}
 
 
 def _check_words(id: str, verdict: str, source: str) -> None:
@@ -227,23 +172,110 @@ def _check_words(id: str, verdict: str, source: str) -> None:
         raise ValueError(f"claim {id!r}: expected 'Authors, [year](link)', received {source!r}")
 
 
-def _check_margin(id: str, verdict: str, evidence: Sequence[Difference]) -> None:
-    if evidence and verdict != verdict_of(evidence):
-        shown = ", ".join(f"{d.margin:.1f}" for d in evidence)
-        raise AssertionError(
-            f"claim {id!r}: verdict {verdict!r} does not fit its evidence, margins of {shown} "
-            f"standard errors (3 speak for the claim), which say {verdict_of(evidence)!r}"
+def _check_protocol(
+    id: str, seeds: Sequence[int], listed: Sequence[Difference], tuning: Sequence[Tuning]
+) -> None:
+    """One value a seed, one comparison a label, all that was printed, no seed used to tune."""
+    left_out = [d.label for d in shown_since_last_claim() if d not in listed]
+    if 0 < len(seeds) < 3 or len(set(seeds)) < len(seeds):
+        raise ValueError(f"claim {id!r}: expected none or 3 different seeds, received {seeds}")
+    if listed and not seeds:
+        raise ValueError(f"claim {id!r}: expected the seeds of its comparisons, received none")
+    for d in listed:
+        if d.n != len(seeds):
+            raise ValueError(
+                f"claim {id!r}, {d.label!r}: expected one value for each of {len(seeds)} seeds, "
+                f"received {d.n}"
+            )
+    labels = [d.label for d in listed]
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"claim {id!r}: expected one comparison a label, received {labels}")
+    if left_out:
+        raise ValueError(
+            f"claim {id!r}: expected every comparison that was printed, as evidence or also, "
+            f"received none for {left_out}"
         )
+    for search in tuning:
+        if overlap := set(search.seeds) & set(seeds):
+            raise ValueError(
+                f"claim {id!r}: expected tuning seeds that no report uses, received "
+                f"{sorted(overlap)} in both"
+            )
+
+
+def _check_verdict(id: str, verdict: str, evidence: Sequence[Difference], full: dict) -> None:
+    if full.get("evidence"):
+        here, there = [d.label for d in evidence], [row["label"] for row in full["evidence"]]
+        if here != there:
+            raise AssertionError(
+                f"claim {id!r}: comparisons {here}, but the evidence has {there}: "
+                "run make evidence for this chapter"
+            )
+        said, whose = full["verdict"], "the full run's"
+    elif evidence:
+        said, whose = verdict_of(evidence), "the live"
+    else:
+        return
+    if verdict != said:
+        raise AssertionError(
+            f"claim {id!r}: verdict {verdict!r} does not fit {whose} evidence, which says {said!r}"
+        )
+
+
+def _check_agreement(id: str, evidence: Sequence[Difference], full: dict) -> None:
+    """A live mean lies where the full run's spread lets the mean of so few seeds lie."""
+    for live, row in zip(evidence, full["evidence"], strict=True):
+        known = difference_of(row)
+        widest = float(stdtrit(known.n - 1, 1 - CHANCE / 2)) * known.spread
+        allowed = widest * math.sqrt(1 / live.n + 1 / known.n)
+        if abs(live.mean - known.mean) > allowed:
+            raise AssertionError(
+                f"claim {id!r}, {live.label!r}: {live.mean:.3g} {live.unit} with {live.n} seeds "
+                f"contradicts {known.mean:.3g} with {known.n} (at most {allowed:.2g} apart)"
+            )
+
+
+def _of_seeds(row: Claim) -> str:
+    if not row.full or not row.evidence:
+        return f" ({len(row.seeds)} seeds)" if row.seeds else ""
+    return f" ({len(row.full['seeds'])} seeds, all comparisons of the book at 5 % together)"
+
+
+def _here(row: Claim) -> str:
+    if not row.seeds:
+        return ""
+    return f"In this run, with {len(row.seeds)} seeds:"
+
+
+def _comparisons(row: Claim) -> list[str]:
+    """Each comparison of the full run as a line; of this run, where there is no other."""
+    return [describe(r) for r in row.full.get("evidence") or row.evidence]
+
+
+def describe(row: dict) -> str:
+    """One comparison of the ledger as a line of text."""
+    d = difference_of(row)
+    low, high = d.interval()
+    digits = max(0, 2 - math.floor(math.log10(max(abs(low), abs(high), 1e-9))))
+    p = row.get("adjusted", d.p)
+    shown = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    margin = f", margin {d.margin:g}" if d.margin else ""
+    return (
+        f"{d.label}: {d.mean:+.{digits}f} {d.unit} [{low:+.{digits}f}, {high:+.{digits}f}], "
+        f"{shown}{margin}"
+    )
 
 
 def _callout(row: Claim) -> str:
     authors, year, link = map(html.escape, _SOURCE.match(row.source).group(1, 2, 3))
-    cite = f'{authors}, <a href="{link}">{year}</a>'
-    seeds = f" {row.seeds} seeds." if row.seeds else ""
+    lines = "".join(f"<li>{html.escape(line)}</li>" for line in _comparisons(row))
+    listed = f'<ul style="margin:0 0 .3rem;padding-left:1.2rem">{lines}</ul>' if lines else ""
     return (
         f'<div class="bnkit-claim" id="claim-{row.id}" style="{_BOX}">'
         f'<p style="margin:0 0 .3rem"><strong>Claim.</strong> {html.escape(row.statement)}</p>'
-        f'<p style="margin:0 0 .3rem"><strong>Verdict: {VERDICTS[row.verdict]} {row.verdict}.'
-        f"</strong> {html.escape(row.measured)}{seeds}</p>"
-        f'<p style="margin:0;font-size:.9em">Claimed in: {cite}</p></div>'
+        f'<p style="margin:0 0 .3rem"><strong>Verdict: {VERDICTS[row.verdict]} {row.verdict}'
+        f"</strong>{html.escape(_of_seeds(row))}</p>{listed}"
+        f'<p style="margin:0 0 .3rem">{_here(row)} {html.escape(row.measured)}</p>'
+        f'<p style="margin:0;font-size:.9em">Claimed in: {authors}, <a href="{link}">{year}</a>'
+        "</p></div>"
     )

@@ -7,13 +7,14 @@ Example:
 
 from bnkit.data.files import CorruptDataError
 from bnkit.data.loader import BatchLoader
-from bnkit.data.mnist import MNIST, bundled_mnist, load_mnist, mnist_loaders
+from bnkit.data.mnist import MNIST, bundled_mnist, digits_here, load_mnist, mnist_loaders
 
 __all__ = [
     "MNIST",
     "BatchLoader",
     "CorruptDataError",
     "bundled_mnist",
+    "digits_here",
     "load_mnist",
     "mnist_loaders",
 ]

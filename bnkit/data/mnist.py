@@ -23,7 +23,7 @@ from bnkit.data.files import (
 )
 from bnkit.data.loader import BatchLoader
 
-__all__ = ["MNIST", "bundled_mnist", "load_mnist", "mnist_loaders"]
+__all__ = ["MNIST", "bundled_mnist", "digits_here", "load_mnist", "mnist_loaders"]
 
 BUNDLED_TEST = 1_000
 
@@ -100,6 +100,14 @@ def load_mnist(
         digits = "the 10,000 digits that ship with bnkit (9,000 to train, 1,000 to test, shuffled)"
         print(f"MNIST: no official files{problem}: using {digits}")
     return bundled_mnist()
+
+
+def digits_here() -> str:
+    """Which digits `load_mnist` finds without a download: ``"official"`` or ``"bundled"``."""
+    if os.environ.get("BNKIT_DATA") == "bundled":
+        return "bundled"
+    found = look_for_mnist(None, verbose=False) or find_mnist(cache_folder())
+    return "official" if found else "bundled"
 
 
 def _from_cache(download: bool, verbose: bool) -> list[Tensor]:
