@@ -1,96 +1,177 @@
-"""A verdict needs a margin, and the claim's data stays in the output."""
+"""A claim that breaks the protocol is refused, and its data stays in the output."""
 
 import json
 
 import pytest
 
-from bnkit.book.claims import MIME_TYPE, VERDICTS, Difference, claim, paired_difference, verdict_of
+from bnkit.book import claims, ledger, seeds, tuning
+from bnkit.book.claims import MIME_TYPE, VERDICTS, claim
+from bnkit.book.evidence import Difference, shown_since_last_claim
+from bnkit.book.tuning import TUNING_SEEDS, Tuning, tuned
 
 SOURCE = "Ioffe and Szegedy, [2015](https://arxiv.org/abs/1502.03167)"
-STRONG = Difference(0.05, 0.01, 3)
-WEAK = Difference(0.02, 0.01, 3)
-AGAINST = Difference(-0.05, 0.01, 3)
+CLEAR = Difference((0.9, 1.1, 1.0), "BN minus plain")
+OPEN = Difference((1.0, -1.0, 0.2), "BN minus LayerNorm")
 
 
-def make(verdict, evidence=(), **changes):
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch):
+    """No evidence, no digits to look for and nothing printed before."""
+    monkeypatch.setattr(claims, "read_ledger", lambda: {"claims": {}, "tuning": {}})
+    monkeypatch.setattr(claims, "digits_here", lambda: "official")
+    monkeypatch.delenv("BNKIT_SEEDS", raising=False)
+    shown_since_last_claim()
+
+
+def make(verdict="holds", evidence=(CLEAR,), **changes):
     words = dict(id="learns-sooner", statement="BN <b>learns</b> sooner.", measured="5 ± 1")
-    words |= dict(source=SOURCE, seeds=3) | changes
+    words |= dict(source=SOURCE, seeds=[0, 1, 2]) | changes
     return claim(verdict=verdict, evidence=evidence, **words)
 
 
-def test_paired_difference_is_the_mean_and_standard_error_of_the_differences():
-    d = paired_difference([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
-    assert d.mean == pytest.approx(2.0)
-    assert d.standard_error == pytest.approx(1 / 3**0.5)
-    assert d.margin == pytest.approx(2 * 3**0.5)
+def with_full_run(monkeypatch, values, verdict="holds", **changes):
+    row = {"label": CLEAR.label, "unit": "points", "margin": None, "equal": False, "step": 0.0}
+    row |= {"values": values, "adjusted": 0.0001}
+    full = {"verdict": verdict, "evidence": [row], "seeds": list(range(20)), "data": "official"}
+    known = {"claims": {"learns-sooner": full | changes}, "tuning": {}}
+    monkeypatch.setattr(claims, "read_ledger", lambda: known)
 
 
-def test_a_difference_is_written_with_as_many_digits_as_are_asked_for():
-    gap = Difference(0.8123, 0.2345, 4)
-    assert f"{gap:+.1f}" == "+0.8 ± 0.2"
-    assert f"{gap:.2f}" == "0.81 ± 0.23"
-    assert f"{gap}" == str(gap) == "+0.812 ± 0.23 (standard error, 4 pairs)"
+TWENTY = [1.0 + 0.1 * (-1) ** i + 0.01 * i for i in range(20)]
 
 
-def test_fewer_than_three_pairs_or_unequal_lengths_are_refused():
-    with pytest.raises(ValueError, match="at least 3 pairs, received 2 and 2"):
-        paired_difference([1, 2], [1, 2])
-    with pytest.raises(ValueError, match="received 4 and 3"):
-        paired_difference([1, 2, 3, 4], [1, 2, 3])
+@pytest.mark.parametrize("other", set(VERDICTS) - {"holds"})
+def test_without_a_full_run_the_verdict_is_what_the_live_evidence_says(other):
+    assert make().verdict == "holds"
+    with pytest.raises(AssertionError, match="does not fit the live evidence, which says 'holds'"):
+        make(other)
+
+
+def test_the_full_run_overrules_the_few_seeds_of_the_page(monkeypatch):
+    with_full_run(monkeypatch, TWENTY, "undecided")
+    assert make("undecided").verdict == "undecided"
+    with pytest.raises(AssertionError, match=r"the full run's evidence, which says 'undecided'"):
+        make("holds")
+
+
+def test_a_live_number_that_contradicts_the_full_run_is_refused(monkeypatch):
+    with_full_run(monkeypatch, [value + 3 for value in TWENTY])
+    with pytest.raises(AssertionError, match=r"contradicts 4\.1 with 20"):
+        make()
+    with_full_run(monkeypatch, [value + 3 for value in TWENTY], data="bundled")
+    assert make().verdict == "holds", "other digits may give another number"
+
+
+def test_what_few_seeds_allow_is_no_contradiction(monkeypatch):
+    with_full_run(monkeypatch, TWENTY)
+    assert make(evidence=[Difference((0.8, 0.9, 1.0), CLEAR.label)]).verdict == "holds"
+
+
+def test_evidence_of_other_comparisons_has_to_be_gathered_anew(monkeypatch):
+    with_full_run(monkeypatch, TWENTY)
+    with pytest.raises(AssertionError, match="run make evidence for this chapter"):
+        make(evidence=[Difference((0.9, 1.1, 1.0), "BN minus something else")])
+
+
+def test_while_evidence_is_gathered_no_verdict_is_judged(monkeypatch):
+    monkeypatch.setenv("BNKIT_SEEDS", "3")
+    assert make("does not hold here").verdict == "does not hold here"
+
+
+def test_a_comparison_needs_one_value_a_seed():
+    with pytest.raises(ValueError, match="one value for each of 3 seeds, received 6"):
+        make(evidence=[Difference((1, 2, 3, 1, 2, 3), "pairs counted twice")])
+    with pytest.raises(ValueError, match="the seeds of its comparisons, received none"):
+        make(seeds=[])
+
+
+@pytest.mark.parametrize("few", [[0], [0, 1], [0, 0, 1]])
+def test_fewer_than_three_different_seeds_are_refused(few):
+    with pytest.raises(ValueError, match="3 different seeds"):
+        make(seeds=few)
+
+
+def test_a_comparison_that_was_printed_is_not_left_out():
+    text = f"{CLEAR:+.1f}, {OPEN:+.1f}"
+    with pytest.raises(ValueError, match=r"received none for \['BN minus LayerNorm'\]"):
+        make(measured=text)
+    text = f"{CLEAR:+.1f}, {OPEN:+.1f}"
+    row = make(measured=text, also=[OPEN])
+    assert [d["label"] for d in row.also] == ["BN minus LayerNorm"]
+
+
+def test_two_comparisons_of_one_label_are_refused():
+    with pytest.raises(ValueError, match="one comparison a label"):
+        make(evidence=[CLEAR, Difference((0.8, 1.1, 1.2), CLEAR.label)])
+
+
+def test_a_seed_that_chose_the_rate_does_not_report():
+    search = Tuning("rates", {"BN": {0.1: [1.0], 0.3: [2.0], 1.0: [1.5]}}, [2])
+    with pytest.raises(ValueError, match=r"tuning seeds that no report uses, received \[2\]"):
+        make(tuning=[search])
+    assert not set(TUNING_SEEDS) & set(range(seeds.FULL))
+
+
+def test_without_evidence_a_claim_takes_any_verdict():
+    assert make("holds partly", (), seeds=[]).verdict == "holds partly"
 
 
 @pytest.mark.parametrize(
-    ("difference", "verdict"),
-    [
-        (STRONG, "holds"),
-        (WEAK, "undecided"),
-        (Difference(-0.05, 0.01, 3), "does not hold here"),
-        (Difference(0.0, 0.0, 3), "undecided"),
-        (Difference(1.0, 0.0, 3), "holds"),
-    ],
-)
-def test_the_verdict_of_a_difference_asks_for_three_standard_errors(difference, verdict):
-    assert difference.verdict == verdict
-
-
-RULE = [
-    ([STRONG], "holds"),
-    ([STRONG, STRONG], "holds"),
-    ([STRONG, WEAK], "holds partly"),
-    ([STRONG, AGAINST], "holds partly"),
-    ([AGAINST, WEAK], "does not hold here"),
-    ([WEAK], "undecided"),
-]
-
-
-@pytest.mark.parametrize(("evidence", "verdict"), RULE)
-def test_a_verdict_is_accepted_where_its_evidence_says_it_and_nowhere_else(evidence, verdict):
-    assert verdict_of(evidence) == verdict
-    assert make(verdict, evidence).verdict == verdict
-    for other in set(VERDICTS) - {verdict}:
-        with pytest.raises(AssertionError, match=f"does not fit its evidence.*say '{verdict}'"):
-            make(other, evidence)
-
-
-def test_without_evidence_a_claim_takes_any_verdict_but_none_is_made_for_it():
-    assert make("holds partly").verdict == "holds partly"
-    with pytest.raises(ValueError, match="at least one difference"):
-        verdict_of([])
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"verdict": "proved"}, {"id": "Learns Sooner"}, {"source": "somebody"}, {"seeds": 2}],
+    "changes", [{"verdict": "proved"}, {"id": "Learns Sooner"}, {"source": "somebody"}]
 )
 def test_malformed_words_are_refused_with_what_was_received(changes):
-    received = str(next(iter(changes.values())))
-    with pytest.raises(ValueError, match=f"received '?{received}"):
-        make(**({"verdict": "holds"} | changes))
+    received = next(iter(changes.values()))
+    with pytest.raises(ValueError, match=f"received '{received}'"):
+        make(**changes)
 
 
 def test_the_output_holds_the_data_and_escapes_the_statement():
-    bundle = make("holds", [STRONG])._repr_mimebundle_()
+    bundle = make()._repr_mimebundle_()
     data = json.loads(json.dumps(bundle[MIME_TYPE]))
-    assert data["id"] == "learns-sooner" and data["evidence"][0]["n"] == 3
+    assert data["id"] == "learns-sooner" and data["evidence"][0]["values"] == [0.9, 1.1, 1.0]
     assert "&lt;b&gt;" in bundle["text/html"] and "Verdict: ✓ holds" in bundle["text/html"]
     assert "Verdict: holds" in bundle["text/plain"]
+    assert "BN minus plain: +1.00 points [+0.75, +1.25]" in bundle["text/plain"]
+
+
+def test_the_callout_quotes_the_full_run_beside_the_live_number(monkeypatch):
+    with_full_run(monkeypatch, TWENTY)
+    text = make()._repr_mimebundle_()["text/plain"]
+    assert "20 seeds" in text and "BN minus plain: +1.1" in text
+    assert "In this run, with 3 seeds: 5 ± 1" in text
+
+
+def test_seeds_are_few_in_the_page_and_as_many_as_asked_for_in_the_ledger(monkeypatch):
+    assert seeds.seeds(3) == [0, 1, 2]
+    monkeypatch.setenv("BNKIT_SEEDS", "20")
+    assert seeds.seeds(3) == list(range(20))
+
+
+def searched(seed):
+    return {"BN": {0.1: 1.0 + seed, 0.3: 3.0 + seed, 1.0: 2.0}, "plain": {0.1: 2.0, 0.3: 1.0}}
+
+
+def test_a_search_gives_each_side_its_best_rate_and_refuses_an_edge(monkeypatch):
+    monkeypatch.setattr(tuning, "read_ledger", lambda: {"tuning": {}})
+    found = tuned("rates", searched)
+    assert found.seeds == list(TUNING_SEEDS) and found.scores["BN"][0.3] == [103.0, 104.0, 105.0]
+    assert found.best("BN") == 0.3
+    with pytest.raises(ValueError, match=r"rates, plain: best at 0.1, an edge of \[0.1, 0.3\]"):
+        found.best("plain")
+    assert found.best("plain", edge=True) == 0.1
+    assert "0.3" in found._repr_mimebundle_()["text/html"]
+
+
+def test_the_page_takes_the_search_of_the_ledger_and_does_not_search(monkeypatch):
+    known = {"tuning": {"rates": {"scores": {"BN": {"0.1": [1.0], "0.3": [2.0]}}, "seeds": [7]}}}
+    monkeypatch.setattr(tuning, "read_ledger", lambda: known)
+    assert tuned("rates", None).scores == {"BN": {0.1: [1.0], 0.3: [2.0]}}
+    monkeypatch.setenv("BNKIT_SEEDS", "20")
+    assert tuned("rates", searched).seeds == list(TUNING_SEEDS)
+
+
+def test_the_committed_verdicts_follow_from_the_committed_values():
+    known = ledger.read_ledger()["claims"]
+    again = json.loads(json.dumps(known))
+    ledger.judge(again)
+    assert again == known

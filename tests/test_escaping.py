@@ -31,7 +31,14 @@ def ledger():
     spec = importlib.util.spec_from_file_location("claims_ledger", place)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return Html(module.table([("02_equations", asdict(hostile_claim()))]), "")
+    return Html(module.table([("02_equations", asdict(hostile_claim()))], hostile_evidence()), "")
+
+
+def hostile_evidence():
+    """A full run whose labels and units are hostile."""
+    row = {"label": EVIL, "unit": EVIL, "margin": 0.5, "mean": 0.1, "low": 0.0, "high": 0.2}
+    row |= {"adjusted": 0.5, "n": 20, "outcome": "open", "seeds_to_decide": 30}
+    return {"evil": {"verdict": "undecided", "evidence": [row]}}
 
 
 def hostile_claim():

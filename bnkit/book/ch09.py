@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from matplotlib.axes import Axes
 
-from bnkit.book.claims import Difference, paired_difference
+from bnkit.book.evidence import Difference, paired_difference
 from bnkit.book.exercise import Exercise, Mistake
 from bnkit.book.observe import calls
 from bnkit.book.quiz import Question, choice

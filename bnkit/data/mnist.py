@@ -103,7 +103,15 @@ def load_mnist(
 
 
 def digits_here() -> str:
-    """Which digits `load_mnist` finds without a download: ``"official"`` or ``"bundled"``."""
+    """Which digits `load_mnist` finds without a download.
+
+    Returns:
+        ``"official"`` or ``"bundled"``.
+
+    Example:
+        >>> digits_here() in ("official", "bundled")
+        True
+    """
     if os.environ.get("BNKIT_DATA") == "bundled":
         return "bundled"
     found = look_for_mnist(None, verbose=False) or find_mnist(cache_folder())
