@@ -3,11 +3,23 @@
 import math
 
 import pytest
+import torch
 from mutants import share_named
+from torch import nn
 
-from bnkit.book.ch09 import best_runs, effect, gain, mean_of, noise_by_size
+from bnkit.book.ch09 import (
+    best_temperature,
+    gain,
+    mean_of,
+    noise_by_size,
+    outputs_on,
+    run_at_best_rate,
+    search_rates,
+    strongest,
+)
 from bnkit.book.exercise import first_difference, pairs
 from bnkit.book.registry import EXERCISES, check
+from bnkit.book.tuning import Tuning
 
 
 def by_search(batch_size, total):
@@ -75,19 +87,60 @@ def test_noise_by_size_leaves_out_a_noise_of_zero():
     assert [len(line.get_xdata()) for line in ax.lines] == [2] * 4
 
 
-def test_the_rate_with_the_best_mean_is_kept_and_every_seed_has_a_run():
-    def run(seed, lr):
-        return {"test": seed + (10 if lr == 0.01 else 0), "lr": lr}
-
-    runs = best_runs(run, [0.003, 0.01], range(3))
-    assert [r["lr"] for r in runs] == [0.01] * 3
-    assert mean_of(runs, "test") == 11
+SIDES = {"plain": {"width": 1}, "BN": {"width": 3}}
 
 
-def test_a_lower_loss_and_a_higher_accuracy_are_gains():
-    before = [{"test": 90.0 + i, "loss": 0.5} for i in range(3)]
-    after = [{"test": 91.0 + i, "loss": 0.4} for i in range(3)]
-    assert gain(after, before).mean == pytest.approx(1.0)
-    assert gain(after, before, "loss").mean == pytest.approx(0.1)
-    words = "+1.0 ± 0.0 points of accuracy and -0.10 ± 0.00 in the loss"
-    assert effect(after, before) == words
+def test_a_search_scores_every_side_at_every_rate_with_its_options():
+    search = search_rates(lambda seed, lr, width: seed + lr + width, SIDES, [0.5, 1.5])
+    assert search(100) == {"plain": {0.5: 101.5, 1.5: 102.5}, "BN": {0.5: 103.5, 1.5: 104.5}}
+
+
+TUNING = Tuning(
+    "t",
+    {"plain": {1.0: [1.0], 2.0: [5.0], 3.0: [2.0]}, "BN": {1.0: [6.0], 2.0: [4.0], 3.0: [0.0]}},
+    [100],
+)
+
+
+def test_every_seed_runs_at_the_best_rate_of_its_side():
+    sides = {"plain": {"width": 7}}
+    runs = run_at_best_rate(lambda seed, lr, width: (seed, lr, width), sides, TUNING, [0, 1])
+    assert runs == {"plain": [(0, 2.0, 7), (1, 2.0, 7)]}
+
+
+def test_a_best_rate_at_the_edge_of_the_grid_is_refused():
+    with pytest.raises(ValueError, match="edge"):
+        run_at_best_rate(lambda seed, lr: 0, {"BN": {}}, TUNING, [0])
+
+
+def test_the_strongest_side_has_the_best_score_at_its_own_best_rate():
+    assert strongest(TUNING, ["plain", "BN"]) == "BN"
+
+
+def test_outputs_too_large_by_a_factor_are_divided_by_about_that_factor():
+    torch.manual_seed(0)
+    outputs = torch.randn(4000, 10)
+    labels = torch.distributions.Categorical(logits=outputs).sample()
+    assert best_temperature(outputs, labels) == pytest.approx(1, rel=0.15)
+    assert best_temperature(5 * outputs, labels) == pytest.approx(5, rel=0.15)
+
+
+def test_outputs_are_those_of_evaluation_mode_in_the_loader_s_order():
+    x, y = torch.randn(5, 3), torch.arange(5)
+    outputs, labels = outputs_on(nn.Dropout(0.5), [(x[:2], y[:2]), (x[2:], y[2:])])
+    assert torch.equal(outputs, x)
+    assert torch.equal(labels, y)
+
+
+def test_a_lower_loss_and_a_higher_accuracy_are_gains_of_the_named_side():
+    runs = {
+        "plain": [{"test": 90.0 + i, "loss": 0.5 + i} for i in range(3)],
+        "BN": [{"test": 91.0 + 2 * i, "loss": 0.4} for i in range(3)],
+    }
+    accuracy, loss = gain(runs, "BN", "plain"), gain(runs, "BN", "plain", "loss", equal=True)
+    assert (accuracy.label, accuracy.unit, accuracy.margin) == ("BN minus plain", "points", 0.3)
+    assert accuracy.mean == pytest.approx(2.0)
+    assert loss.label == "calibrated loss, plain minus BN"
+    assert loss.mean == pytest.approx(1.1)
+    assert loss.equal
+    assert mean_of(runs["plain"], "test") == 91

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from matplotlib.axes import Axes
+from torch import Tensor, nn
 
 from bnkit.book.evidence import Difference, paired_difference
 from bnkit.book.exercise import Exercise, Mistake
 from bnkit.book.observe import calls
 from bnkit.book.quiz import Question, choice
+from bnkit.book.tuning import Tuning
 from bnkit.plots import COLORS, new_axes
 
 __all__ = [
     "CHAPTER",
     "EXERCISES",
     "IN_TEXT",
+    "MARGINS",
     "QUESTIONS",
-    "best_runs",
-    "effect",
+    "best_temperature",
     "gain",
     "mean_of",
     "noise_by_size",
+    "outputs_on",
+    "run_at_best_rate",
+    "search_rates",
+    "strongest",
 ]
 
 CHAPTER = "09_regularization"
@@ -161,6 +168,10 @@ QUESTIONS = [
 
 
 Run = Mapping[str, float]  # measures of one training run, by name
+Sides = Mapping[str, Mapping]  # options of a run, by the name of the side
+
+MARGINS = {"test": 0.3, "loss": 0.01}  # differences that do not matter
+UNITS = {"test": "points", "loss": "nats"}
 
 
 def mean_of(runs: Sequence[Run], key: str) -> float:
@@ -168,23 +179,69 @@ def mean_of(runs: Sequence[Run], key: str) -> float:
     return sum(run[key] for run in runs) / len(runs)
 
 
-def best_runs(run: Callable[..., Run], rates: Sequence[float], seeds: Sequence[int]) -> list[Run]:
-    """The runs of all seeds at the learning rate with the best mean accuracy on test digits."""
-    tried = [[run(seed=seed, lr=lr) for seed in seeds] for lr in rates]
-    return max(tried, key=lambda runs: mean_of(runs, "test"))
+@torch.no_grad()
+def outputs_on(net: nn.Module, loader: Iterable) -> tuple[Tensor, Tensor]:
+    """Outputs in evaluation mode and labels, of all digits of a loader."""
+    net.eval()
+    batches = [(net(x), y) for x, y in loader]
+    return torch.cat([z for z, _ in batches]), torch.cat([y for _, y in batches])
 
 
-def gain(after: Sequence[Run], before: Sequence[Run], key: str = "test") -> Difference:
-    """What a change gains, paired by seed; positive is better, in accuracy and in the loss."""
-    sign = -1 if key == "loss" else 1
-    return paired_difference([sign * r[key] for r in after], [sign * r[key] for r in before])
+def best_temperature(outputs: Tensor, labels: Tensor) -> float:
+    """What outputs have to be divided by for the least loss, to about a tenth."""
+    grid = torch.logspace(-1, 1.5, 61).tolist()
+    return min(grid, key=lambda t: F.cross_entropy(outputs / t, labels).item())
 
 
-def effect(after: Sequence[Run], before: Sequence[Run]) -> str:
-    """What a change does to accuracy and loss on test digits, in words."""
-    accuracy = gain(after, before)
-    loss = gain(before, after, "loss")  # a loss that falls is a negative change
-    return f"{accuracy:+.1f} points of accuracy and {loss:+.2f} in the loss"
+def search_rates(score: Callable[..., float], sides: Sides, rates: Sequence[float]) -> Callable:
+    """A search for `tuned`: the score of each side at each learning rate, for one seed."""
+
+    def search(seed: int) -> dict[str, dict[float, float]]:
+        found: dict[str, dict[float, float]] = {}
+        for name, options in sides.items():
+            found[name] = {}
+            for lr in rates:
+                found[name][lr] = score(seed, lr, **options)
+        return found
+
+    return search
+
+
+def run_at_best_rate(
+    run: Callable[..., Run], sides: Sides, tuning: Tuning, seeds: Sequence[int]
+) -> dict[str, list[Run]]:
+    """The runs of each side, one a seed, at the rate that the search found best for it."""
+    runs: dict[str, list[Run]] = {}
+    for name, options in sides.items():
+        lr = tuning.best(name)
+        runs[name] = []
+        for seed in seeds:
+            runs[name].append(run(seed, lr, **options))
+    return runs
+
+
+def strongest(tuning: Tuning, sides: Sequence[str]) -> str:
+    """The side with the highest score at its best rate."""
+    return max(sides, key=lambda side: max(tuning.means(side).values()))
+
+
+def gain(
+    runs: Mapping[str, Sequence[Run]], side: str, opponent: str, key: str = "test", equal=False
+) -> Difference:
+    """What a side gains over its opponent, paired by seed; positive is better in either measure.
+
+    Args:
+        runs: the runs of each side, one a seed.
+        side: a key of ``runs``.
+        opponent: another one.
+        key: ``"test"``, the accuracy, or ``"loss"``, the calibrated loss.
+        equal: whether the claim predicts no difference.
+    """
+    a, b = ([run[key] for run in runs[name]] for name in (side, opponent))
+    label = f"{side} minus {opponent}"
+    if key == "loss":
+        a, b, label = b, a, f"calibrated loss, {opponent} minus {side}"
+    return paired_difference(a, b, label, UNITS[key], margin=MARGINS[key], equal=equal)
 
 
 def noise_by_size(measured: Sequence, formula: Sequence, sizes: Sequence[int]) -> Axes:
