@@ -8,6 +8,7 @@ import torch
 from mutants import share_named
 from torch.nn import functional as F
 
+from bnkit import plots
 from bnkit.book import ch13
 from bnkit.book.registry import EXERCISES, check
 
@@ -103,7 +104,7 @@ def test_an_averaged_axis_that_is_not_kept_is_named_although_it_raises():
 def test_entries_that_share_a_mean_have_one_color_and_one_letter():
     groups = np.array([[[0, 0, 0], [1, 1, 1]]])  # (N, C, L) = (1, 2, 3)
     values = np.arange(6.0).reshape(1, 2, 3)
-    block, table = ch13.sharing(values, groups, fmt="{:.0f}").axes
+    block, table = plots.sharing(values, groups, fmt="{:.0f}").axes
     assert len({patch.get_facecolor() for patch in table.patches}) == 2
     assert [text.get_text() for text in table.texts][:4] == ["0", "a", "1", "a"]
     assert {text.get_text() for text in block.texts} == {"a", "b", "N", "C", "L"}
@@ -111,13 +112,13 @@ def test_entries_that_share_a_mean_have_one_color_and_one_letter():
 
 def test_eight_sets_have_eight_colors():
     groups = np.arange(8).reshape(2, 4, 1)  # instance normalization of two examples
-    table = ch13.sharing_table(np.zeros((2, 4, 1)), groups)
+    table = plots.sharing_table(np.zeros((2, 4, 1)), groups)
     assert len({patch.get_facecolor() for patch in table.patches}) == 8
 
 
 def test_values_and_groups_of_different_shapes_are_refused():
     with pytest.raises(ValueError, match="one shape"):
-        ch13.sharing_table(np.ones((1, 2, 3)), np.zeros((1, 2, 2), dtype=int))
+        plots.sharing_table(np.ones((1, 2, 3)), np.zeros((1, 2, 2), dtype=int))
 
 
 def test_the_best_rate_is_that_of_the_best_score():

@@ -8,6 +8,7 @@ from bnkit.plots.curves import learning_curves, training_losses
 from bnkit.plots.distributions import dots_with_spread, histogram, measures_with_spread
 from bnkit.plots.matrices import digit_grid, step_table
 from bnkit.plots.rates import over_rates
+from bnkit.plots.sharing import sharing, sharing_table
 from bnkit.plots.style import (
     COLORS,
     DIVERGING,
@@ -32,6 +33,8 @@ __all__ = [
     "new_axes",
     "number",
     "over_rates",
+    "sharing",
+    "sharing_table",
     "step_table",
     "to_numpy",
     "training_losses",
