@@ -9,7 +9,7 @@ from mutants import share_named
 from torch import nn
 
 from bnkit.book import ch10
-from bnkit.book.ch10 import along_the_gradient, gradient_by_layer
+from bnkit.book.ch10 import accuracy_by_step, along_the_gradient, gradient_by_layer
 from bnkit.book.registry import EXERCISES, check
 
 
@@ -50,11 +50,22 @@ def test_small_changes_of_the_solution_are_named(name):
 
 def test_the_band_along_the_gradient_spans_the_runs_and_the_line_is_their_mean():
     runs = [[1.0, 3.0], [0.0, 4.0]]
-    left, right = along_the_gradient({"BN": runs}, {"BN": runs}, [0.0, 1.0])
-    for axes in (left, right):
+    panels = along_the_gradient({0.1: {"BN": (runs, runs)}}, [0.0, 1.0])
+    for axes in panels.flat:
         assert axes.lines[0].get_ydata().tolist() == [2.0, 2.0]
         band = axes.collections[0].get_paths()[0].vertices[:, 1]
         assert (band.min(), band.max()) == (0.0, 4.0)
+    assert panels[0, 0].get_title() == "learning rate 0.1"
+    plt.close("all")
+
+
+def test_a_panel_of_accuracy_shows_each_run_and_their_mean():
+    runs = [[10.0, 30.0], [50.0, 90.0]]
+    panels = accuracy_by_step({"20 layers": {"BN": runs}, "50 layers": {"BN": runs}}, [75, 150])
+    for axes in panels.flat:
+        first, second, mean = (line.get_ydata().tolist() for line in axes.lines)
+        assert (first, second, mean) == ([10.0, 50.0], [30.0, 90.0], [20.0, 70.0])
+    plt.close("all")
 
 
 def test_the_theory_starts_at_the_last_layer_and_grows_towards_the_first():

@@ -21,6 +21,7 @@ __all__ = [
     "EXERCISES",
     "IN_TEXT",
     "QUESTIONS",
+    "accuracy_by_step",
     "along_the_gradient",
     "gradient_by_layer",
 ]
@@ -141,8 +142,8 @@ IN_TEXT = {
                 "That supports another explanation. Both could be true together.",
             ),
             choice(
-                "With random shifts after BN, training is nearly as good.",
-                "The supposed cause is removed, and the effect stays.",
+                "With random shifts after BN, most of what BN gains is still there.",
+                "The supposed cause is removed, and most of the effect stays.",
                 correct=True,
             ),
             choice(
@@ -181,8 +182,8 @@ QUESTIONS = [
         answer=17,
         tolerance=0.6,
         feedback={
-            "right": r"\( 1.5^{17} \approx 1000 \). At depth 50 it is nearly a billion, hence "
-            "the trouble there.",
+            "right": r"\( 1.5^{17} \approx 1000 \). Over 50 layers that makes hundreds of "
+            "millions.",
             "wrong": r"Factors multiply: \( 1.5^k = 1000 \). Take logarithms.",
             667: "That divides 1000 by 1.5. Each layer multiplies what the one behind it "
             "passes on.",
@@ -201,8 +202,8 @@ QUESTIONS = [
             ),
             choice(
                 "It is refuted: batch normalization does not reduce the shift.",
-                "By the measure of this chapter it does, in this network. Others found no "
-                "reduction in theirs.",
+                "By the measure of this chapter it does, in this network and at three rates. "
+                "Others found no reduction in theirs.",
             ),
             choice(
                 "It is open: a smooth loss makes the shift small as well. Change one of the "
@@ -225,23 +226,55 @@ QUESTIONS = [
 
 
 def along_the_gradient(
-    losses: Mapping[str, object],
-    changes: Mapping[str, object],
-    reaches: Sequence[float],
-) -> Sequence[Axes]:
-    """The loss, and the relative change of the gradient, as a step along the gradient grows."""
-    left, right = plt.subplots(1, 2, figsize=(7.4, 3.0))[1]
-    for axes, groups in ((left, losses), (right, changes)):
-        for i, (name, group) in enumerate(groups.items()):
-            runs, look = to_numpy(group).astype(float), appearance(name, i)  # (reaches, runs)
+    walks: Mapping[float, Mapping[str, tuple[object, object]]], reaches: Sequence[float]
+) -> np.ndarray:
+    """The loss above and the gradient's relative change below, a column for each rate.
+
+    Each network of a rate has its losses and its changes, both of shape (reaches, runs).
+    """
+    rows = "loss", "change of the gradient"
+    panels = plt.subplots(2, len(walks), figsize=(7.6, 4.6), sharex=True, squeeze=False)[1]
+    for column, (lr, networks) in zip(panels.T, walks.items(), strict=True):
+        for i, (name, measures) in enumerate(networks.items()):
+            look = appearance(name, i) | {"markersize": 4}
             band = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
-            axes.fill_between(reaches, runs.min(1), runs.max(1), **band)
-            axes.plot(reaches, runs.mean(1), label=name, **look)
-        axes.set_xlabel("step along the gradient (learning rates)")
-    left.set_ylabel("loss")
-    right.set_ylabel("relative change of the gradient")
-    left.legend()
-    return left, right
+            for axes, group in zip(column, measures, strict=True):
+                runs = to_numpy(group).astype(float)
+                axes.fill_between(reaches, runs.min(1), runs.max(1), **band)
+                axes.plot(reaches, runs.mean(1), label=name, **look)
+        column[0].set_title(f"learning rate {lr:g}", fontsize=10)
+    for axes, label in zip(panels[:, 0], rows, strict=True):
+        axes.set_ylabel(label)
+    panels[0, 0].legend(fontsize=8)
+    panels[0, 0].figure.supxlabel("step along the gradient (learning rates)", fontsize=10)
+    return panels
+
+
+def accuracy_by_step(
+    curves: Mapping[str, Mapping[str, object]], marks: Sequence[int]
+) -> np.ndarray:
+    """Accuracy against steps, a panel for each title: runs as dots, their means as lines.
+
+    The curves of a network have shape (marks, runs).
+    """
+    size = (7.4, 4.8)
+    rows = -(-len(curves) // 2)
+    grid = {"figsize": size, "sharex": True, "sharey": True, "squeeze": False}
+    panels = plt.subplots(rows, 2, **grid)[1]
+    for axes, (title, networks) in zip(panels.flat, curves.items(), strict=True):
+        for i, (name, group) in enumerate(networks.items()):
+            runs, look = to_numpy(group).astype(float), appearance(name, i)
+            dots = {"color": look["color"], "alpha": 0.4, "markersize": 3.5}
+            axes.plot(marks, runs, look["marker"], **dots)
+            axes.plot(marks, runs.mean(1), label=name, **look | {"markersize": 4})
+        axes.set(xticks=marks, ylim=(0, 100))
+        axes.set_title(title, fontsize=10)
+    for axes in panels[-1]:
+        axes.set_xlabel("step")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("accuracy (%)")
+    panels.flat[0].legend(fontsize=8)
+    return panels
 
 
 def gradient_by_layer(
