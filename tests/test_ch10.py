@@ -55,7 +55,7 @@ def test_the_band_along_the_gradient_spans_the_runs_and_the_line_is_their_mean()
         assert axes.lines[0].get_ydata().tolist() == [2.0, 2.0]
         band = axes.collections[0].get_paths()[0].vertices[:, 1]
         assert (band.min(), band.max()) == (0.0, 4.0)
-    assert panels[0, 0].get_title() == "learning rate 0.1"
+    assert panels[0, 0].get_title(loc="left") == "learning rate 0.1"
     plt.close("all")
 
 
