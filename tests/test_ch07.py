@@ -64,9 +64,3 @@ def test_learning_panels_share_one_scale_and_name_their_setting():
 def test_the_drift_of_quantiles_names_each_line():
     axes = ch07.quantile_drift({"BN": [[-1.0, 0.0, 1.0], [-0.5, 0.2, 1.1]]}, x=[10, 20])
     assert [text.get_text() for text in axes[0].texts] == ["15 %", "50 %", "85 %"]
-
-
-def test_the_best_rate_is_that_of_the_highest_accuracy_over_the_whole_run():
-    late, early = {"accuracy": [10, 90]}, {"accuracy": [80, 80]}
-    runs = {("BN", 0.1): [late], ("BN", 1): [early], ("plain", 1): [late], ("plain", 3): [early]}
-    assert (ch07.best_rate(runs, "BN"), ch07.best_rate(runs, "plain")) == (1, 3)

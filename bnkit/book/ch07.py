@@ -23,7 +23,6 @@ __all__ = [
     "EXERCISES",
     "IN_TEXT",
     "QUESTIONS",
-    "best_rate",
     "learning_panels",
     "quantile_drift",
 ]
@@ -161,19 +160,6 @@ QUESTIONS = [
         },
     ),
 ]
-
-
-# Choosing a rate
-
-
-def best_rate(runs: Mapping[tuple[str, float], Sequence[Mapping]], name: str) -> float:
-    """The rate at which a network's accuracy is highest on average over steps and seeds."""
-    totals = {
-        lr: sum(sum(result["accuracy"]) for result in results)
-        for (other, lr), results in runs.items()
-        if other == name
-    }
-    return max(totals, key=totals.get)
 
 
 # Figures of the chapter
