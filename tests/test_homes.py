@@ -167,6 +167,13 @@ def test_the_set_up_does_nothing_where_bnkit_is_installed(tmp_path: Path) -> Non
     assert not (tmp_path / "asked").exists()
 
 
+def test_a_chapter_on_other_data_installs_them_too() -> None:
+    assert set(load_script("run_like_colab").DATA) == set(script.DATA.values())
+    for stem, name in script.DATA.items():
+        path = ROOT / "chapters" / f"{stem}.ipynb"
+        assert f'find_spec("{name}")' in script.head(path, script.configured())[1].source
+
+
 def test_bnkit_needs_nothing_that_colab_lacks_and_sets_no_upper_bound() -> None:
     pins = load_script("run_like_colab").pins()
     colab = {pin.name: str(pin.specifier).removeprefix("==").replace(".*", ".0") for pin in pins}
