@@ -19,6 +19,7 @@ __all__ = [
     "EXERCISES",
     "IN_TEXT",
     "QUESTIONS",
+    "accuracies_by_start",
     "lengths_by_start",
     "rescaled_paths",
     "start_and_losses",
@@ -170,6 +171,18 @@ def rescaled_paths(
     for axes in (left, right):
         axes.legend()
     return left, right
+
+
+def accuracies_by_start(
+    panels: Mapping[str, Mapping[str, object]], scales: Sequence[float]
+) -> Sequence[Axes]:
+    """Accuracy over the scale at which the weights started, one panel for each choice of rates."""
+    axes = plt.subplots(1, len(panels), figsize=(7.4, 3.2), sharey=True)[1]
+    for ax, (title, groups) in zip(axes, panels.items(), strict=True):
+        plots.over_rates(groups, scales, ax, xlabel="scale (× He)", ylabel="", tick_each=True)
+        ax.set(title=title, ylim=(0, 100))
+    axes[0].set(ylabel="accuracy (%)")
+    return axes
 
 
 def start_and_losses(
