@@ -76,6 +76,16 @@ def test_a_run_that_broke_off_is_drawn_beside_a_longer_one(close_figures):
     assert right.has_data()
 
 
+def test_accuracies_have_a_panel_for_each_choice_of_rates(close_figures):
+    scales, table = [0.1, 1, 10], [[90, 92], [94, 94], [85, 87]]
+    plain = [[10, 11], [91, 92], [10, 9]]
+    panels = {"one rate": {"BN": table, "plain": plain}, "best": {"BN": table, "plain": table}}
+    left, right = ch08.accuracies_by_start(panels, scales)
+    assert [ax.get_title(loc="left") for ax in (left, right)] == ["one rate", "best"]
+    assert left.lines[1].get_ydata().tolist() == [91, 94, 86]
+    assert (left.get_ylabel(), right.get_ylabel()) == ("accuracy (%)", "")
+
+
 def test_lengths_are_told_by_the_scale_that_they_started_at(close_figures):
     ax = ch08.lengths_by_start({0.1: [0.1, 0.9], 1: [2.0, 2.2]}, unit=2.0)
     assert [text.get_text() for text in ax.texts] == ["0.1", "1"]
