@@ -120,8 +120,8 @@ QUESTIONS = [
         },
     ),
     Question(
-        "You drop weight decay from the weights in front of batch normalization and keep the "
-        "learning rate. After many epochs progress stalls, though the loss is not low and the "
+        "You train with SGD, drop weight decay from the weights in front of batch normalization "
+        "and keep the learning rate. After many epochs progress stalls, though the loss is not low and the "
         "activations look as before. What has happened?",
         [
             choice(
