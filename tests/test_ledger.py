@@ -64,6 +64,16 @@ OWED = {
         "sync-bn-equals-large-batch",
         "sync-bn-helps-small-per-device-batches",
     ],
+    "18_elsewhere": [
+        "elsewhere-accelerates-training",
+        "elsewhere-permits-higher-learning-rates",
+        "elsewhere-reduces-dependence-on-initialization",
+        "elsewhere-regularizes",
+        "elsewhere-batch-noise-regularizes",
+        "elsewhere-small-batches-hurt",
+        "elsewhere-layer-and-group-norm-better-for-small-batches",
+        "elsewhere-placed-before-activation",
+    ],
 }
 
 
