@@ -12,7 +12,7 @@ from bnkit.distributed import launch
 from bnkit.models import MLP
 from bnkit.training import set_seed
 
-SEEDS, SIZES, RUN_ROWS = (3, 4), [4, 1], 32
+SEEDS, SIZES = (3, 4), [4, 1]
 
 
 def batch():
@@ -26,10 +26,6 @@ def digits():
     return images, torch.randint(0, 10, (700,), generator=generator)
 
 
-def runs():
-    return [workers.Run(norm, 4, 0.1, 0, RUN_ROWS) for norm in workers.NORMS]
-
-
 @pytest.fixture(scope="module")
 def ranks():
     """What two processes return; one start for all tests, since it costs seconds."""
@@ -38,7 +34,6 @@ def ranks():
     jobs = [
         (workers.train_replicas, SEEDS, pixels, labels, batches),
         (workers.normalize_shard, *batch(), SIZES),
-        (workers.train_in_step, runs(), images, labels, 100),
         (workers.time_synchronization, [1, 2], [(4, 3)], [1, 8], 2),
     ]
     return launch(workers.in_turn, 2, jobs)
@@ -97,28 +92,6 @@ def test_the_shards_of_a_batch_are_normalized_like_the_whole(ranks):
         )
 
 
-def test_every_run_is_tested_with_the_statistics_kept_and_with_fresh_ones(ranks):
-    for _, _, results, _ in ranks:
-        assert len(results) == len(runs())
-        assert all(0 <= r[key] <= 100 for r in results for key in ("accuracy", "reestimated"))
-
-
-def test_without_bn_and_with_sync_bn_all_ranks_end_with_the_same_network(ranks):
-    (*_, first, _), (*_, second, _) = ranks
-    for run, one, other in zip(runs(), first, second, strict=True):
-        if run.norm != "local BN":
-            assert one["accuracy"] == other["accuracy"], run
-
-
-def test_a_run_without_bn_is_plain_sgd_on_whole_batches():
-    images, labels = digits()
-    run = workers.Run("without BN", 4, 0.1, 0, RUN_ROWS)
-    two = launch(workers.train_in_step, 2, [run], images, labels, 100)[0][0]
-    one = launch(workers.train_in_step, 1, [workers.Run("without BN", 8, 0.1, 0, RUN_ROWS)],
-                 images, labels, 100)[0][0]  # fmt: skip
-    assert two["accuracy"] == one["accuracy"] == two["reestimated"]
-
-
 def test_timings_cover_every_group_layer_and_message(ranks):
     for rank, (*_, timed) in enumerate(ranks):
         for part, names in {
@@ -129,3 +102,11 @@ def test_timings_cover_every_group_layer_and_message(ranks):
             for seconds in timed[part].values():
                 assert set(seconds) == names
                 assert all(len(row) == 2 and min(row) > 0 for row in seconds.values())
+
+
+def test_each_round_has_an_order_of_its_own_that_all_processes_share():
+    names = list(range(8))
+    orders = [workers._shuffled(names, turn) for turn in range(4)]
+    assert orders == [workers._shuffled(names, turn) for turn in range(4)]
+    assert all(sorted(order) == names for order in orders)
+    assert len({tuple(order) for order in orders}) == 4

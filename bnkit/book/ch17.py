@@ -306,24 +306,23 @@ def _merged_rows(parts: list) -> list[tuple]:
 def sizes_prediction(accuracies: Mapping[str, Sequence[float]]) -> Html:
     """Have the reader guess how much sharing statistics helps, then show it."""
     return predict(
-        "Two processes: how much does sharing statistics help, with 2 and with 16 digits per "
-        "process?",
+        "How much does sharing statistics help, with 2 and with 16 digits per process?",
         [
-            choice("Much at both.", "From 16 on, 32 values are hardly better than 16: chapter 11."),
+            choice("Much at both.", "Statistics of 16 digits already do, on this network."),
             choice(
-                "Much at 2, little or nothing at 16.",
+                "Much at 2, next to nothing at 16.",
                 "A batch of 2 leaves only signs.",
                 correct=True,
             ),
             choice(
-                "Nothing: 4 values are as bad as 2.",
-                "At 4, half of the gradient survives. At 2, none.",
+                "Nothing: 4 shared values are as bad as 2.",
+                "Of two values the layer keeps which is larger, of four also by how much.",
             ),
         ],
         plots.dots_with_spread(accuracies, xlabel="test accuracy (%)").figure,
-        alt="Test accuracy with local and synchronized batch normalization, four seeds each. With "
-        "2 digits per process the synchronized runs lie far above the local ones, with 16 close to "
-        "them.",
+        alt="Test accuracy with local and synchronized batch normalization, a dot for each seed. "
+        "With 2 digits per process the synchronized runs lie far above the local ones, with 16 "
+        "beside them.",
     )
 
 

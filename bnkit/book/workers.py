@@ -7,9 +7,9 @@ in a notebook. Each takes its rank and the number of processes first, as
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,11 +25,9 @@ from bnkit.training import set_seed
 
 __all__ = [
     "NORMS",
-    "Run",
     "in_turn",
     "normalize_shard",
     "time_synchronization",
-    "train_in_step",
     "train_replica",
     "train_replicas",
 ]
@@ -86,67 +84,6 @@ def normalize_shard(
     }
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run of :func:`train_in_step`: `size` rows a process and step, `rows` digits in all."""
-
-    norm: str
-    size: int
-    lr: float
-    seed: int
-    rows: int
-
-
-def train_in_step(
-    rank: int, world_size: int, runs: Sequence[Run], images: Tensor, labels: Tensor, held_out: int
-) -> list[dict[str, float]]:
-    """Accuracies (%) of the 784-128-10 network, with the statistics kept and with fresh ones.
-
-    One message a step averages the gradients, as DDP does; DDP itself takes two seconds to import.
-    The last `held_out` rows are tested on, and never trained on.
-    """
-    pixels = images.float() / 255
-    train, test = pixels[:-held_out], pixels[-held_out:]
-    answers = labels[-held_out:]
-    results = []
-    for run in runs:
-        set_seed(run.seed)
-        net = MLP([784, 128, 10], norm=NORMS[run.norm])
-        for batch in torch.randperm(len(train))[: run.rows].split(run.size * world_size):
-            rows = batch.chunk(world_size)[rank]
-            loss = F.cross_entropy(net(train[rows]), labels[rows])
-            _step(net, loss, run.lr, world_size)
-        kept = _accuracy(net, test, answers)
-        _reestimate(net, pixels[:500])
-        results.append({"accuracy": kept, "reestimated": _accuracy(net, test, answers)})
-    return results
-
-
-def _step(net: nn.Module, loss: Tensor, lr: float, world_size: int) -> None:
-    parameters = list(net.parameters())
-    grads = torch.autograd.grad(loss, parameters)
-    message = torch.cat([grad.flatten() for grad in grads])
-    dist.all_reduce(message)
-    parts = message.split([p.numel() for p in parameters])
-    with torch.no_grad():
-        for p, part in zip(parameters, parts, strict=True):
-            p.sub_(part.view_as(p), alpha=lr / world_size)
-
-
-@torch.no_grad()
-def _accuracy(net: nn.Module, pixels: Tensor, labels: Tensor) -> float:
-    return 100 * (net.eval()(pixels).argmax(1) == labels).float().mean().item()
-
-
-@torch.no_grad()
-def _reestimate(net: nn.Module, pixels: Tensor) -> None:
-    """Fresh statistics of the first layer's output; the same digits in every process."""
-    inputs, norm = net[0](pixels), net[1]
-    if hasattr(norm, "running_mean"):
-        norm.running_mean.copy_(inputs.mean(0))
-        norm.running_var.copy_(inputs.var(0))
-
-
 def time_synchronization(
     rank: int,
     world_size: int,
@@ -158,7 +95,8 @@ def time_synchronization(
     """Seconds of layers and of messages in groups of the first 1, 2, ... processes, round by round.
 
     The others wait. A layer goes forward and backward, local and synchronized; each number is the
-    mean of three calls, and processes outside a group have none for it.
+    mean of three calls, and processes outside a group have none for it. What comes first changes
+    from round to round.
     """
     result = {"layers": {}, "messages": {}}
     for size in groups:
@@ -193,11 +131,18 @@ def _in_rounds(
 ) -> dict[Any, list[float]]:
     seconds = {name: [] for name in calls}
     for turn in range(rounds + 1):  # the first warms up
-        for name, call in calls.items():
+        for name in _shuffled(calls, turn):
             dist.barrier(group)
             start = time.perf_counter()
             for _ in range(repeats):
-                call()
+                calls[name]()
             if turn:
                 seconds[name].append((time.perf_counter() - start) / repeats)
     return seconds
+
+
+def _shuffled(names: Iterable[Any], turn: int) -> list[Any]:
+    """Another order in each round, and in each round the same one in all processes."""
+    order = list(names)
+    random.Random(turn).shuffle(order)
+    return order
