@@ -121,8 +121,8 @@ QUESTIONS = [
     ),
     Question(
         "You train with SGD, drop weight decay from the weights in front of batch normalization "
-        "and keep the learning rate. After many epochs progress stalls, though the loss is not low and the "
-        "activations look as before. What has happened?",
+        "and keep the learning rate. After many epochs progress stalls, though the loss is not "
+        "low and the activations look as before. What has happened?",
         [
             choice(
                 "The weights have grown large, and large weights overfit.",
