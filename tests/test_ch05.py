@@ -16,11 +16,11 @@ from bnkit.book import ch05
 from bnkit.book.ch05 import (
     Layer,
     Race,
-    count_positive,
-    first_switch,
     loss_drift,
     loss_gap,
+    note_signs,
     reloaded_outputs,
+    switches,
 )
 from bnkit.book.exercise import first_difference, pairs
 from bnkit.book.registry import EXERCISES, check
@@ -420,17 +420,18 @@ def test_loss_drift_draws_the_largest_gap_of_each_window_and_zeros_at_the_floor(
     assert list(triangle.get_xdata()) == [1]
 
 
-def test_a_race_is_compared_by_its_losses_and_by_the_first_switch():
-    ours = Race([1.0, 0.5, 0.2], [7, 7, 8])
-    theirs = Race([1.0, 0.75, 0.0], [7, 6, 6])
+def test_a_race_is_compared_by_its_losses_and_by_every_sign():
+    first, second = torch.tensor([[True, False]]), torch.tensor([[False, True]])  # one is positive
+    ours = Race([1.0, 0.5, 0.2], [first, first, first])
+    theirs = Race([1.0, 0.75, 0.0], [first, second, first])
     assert loss_gap(ours, theirs).tolist() == pytest.approx([0.0, 0.25, 0.2])
-    assert first_switch(ours, theirs) == [1]
-    assert first_switch(ours, ours) == []
+    assert switches(ours, theirs) == [1]
+    assert switches(ours, ours) == []
 
 
-def test_positive_inputs_of_an_activation_are_counted_at_each_call():
+def test_the_signs_of_an_activations_inputs_are_noted_at_each_call():
     relu = nn.ReLU()
-    counts = count_positive(relu)
-    relu(torch.tensor([1.0, -1.0, 2.0]))
+    masks = note_signs(relu)
+    relu(torch.tensor([1.0, -2.0]))
     relu(torch.tensor([-1.0, 0.0]))
-    assert counts == [2, 0]
+    assert [mask.tolist() for mask in masks] == [[True, False], [False, False]]

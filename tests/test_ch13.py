@@ -121,9 +121,5 @@ def test_values_and_groups_of_different_shapes_are_refused():
         plots.sharing_table(np.ones((1, 2, 3)), np.zeros((1, 2, 2), dtype=int))
 
 
-def test_the_best_rate_is_that_of_the_best_score():
-    assert ch13.best_rate(lambda lr, seed: seed - abs(lr - 0.1), [0.01, 0.1, 1.0], seed=3) == 0.1
-
-
 def test_a_mean_and_its_spread_do_not_part_at_the_end_of_a_line():
     assert ch13.mean_and_spread([1.0, 2.0, 3.0]) == "2.0\u00a0±\u00a01.0"

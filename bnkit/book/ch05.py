@@ -38,7 +38,7 @@ from bnkit.book.quiz import Question, choice
 from bnkit.plots import COLORS, appearance, new_axes
 
 __all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS"]
-__all__ += ["Race", "count_positive", "first_switch", "loss_drift", "loss_gap", "reloaded_outputs"]
+__all__ += ["Race", "loss_drift", "loss_gap", "note_signs", "reloaded_outputs", "switches"]
 
 CHAPTER = "05_manual_implementation"
 
@@ -532,7 +532,7 @@ class Race(NamedTuple):
     """What a training run leaves behind at each step."""
 
     losses: Sequence[float]
-    active: Sequence[int]  # positive activations
+    positive: Sequence[Tensor]  # which inputs of the activation are positive: (N, C)
 
 
 def loss_gap(run: Race, other: Race) -> Tensor:
@@ -541,21 +541,17 @@ def loss_gap(run: Race, other: Race) -> Tensor:
     return (losses - others).abs()
 
 
-def first_switch(run: Race, other: Race) -> list[int]:
-    """The first step at which the number of positive activations differs; empty where none does."""
-    pairs = enumerate(zip(run.active, other.active, strict=True))
-    return [step for step, (count, others) in pairs if count != others][:1]
+def switches(run: Race, other: Race) -> list[int]:
+    """The steps at which an activation is positive in one run and not in the other."""
+    pairs = enumerate(zip(run.positive, other.positive, strict=True))
+    return [step for step, (mine, theirs) in pairs if not torch.equal(mine, theirs)]
 
 
-def count_positive(activation: nn.Module) -> list[int]:
-    """A list that grows by one number with each call of an activation: its positive inputs."""
-    counts: list[int] = []
-
-    def note(_: nn.Module, inputs: tuple[Tensor], __: Tensor) -> None:
-        counts.append((inputs[0] > 0).sum().item())
-
-    activation.register_forward_hook(note)
-    return counts
+def note_signs(activation: nn.Module) -> list[Tensor]:
+    """A list that grows with each call of an activation: which of its inputs are positive."""
+    masks: list[Tensor] = []
+    activation.register_forward_hook(lambda _, inputs, __: masks.append(inputs[0] > 0))
+    return masks
 
 
 def reloaded_outputs(before: Tensor, after: Tensor, labels: Tensor) -> Axes:

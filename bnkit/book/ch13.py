@@ -19,7 +19,6 @@ __all__ = [
     "EXERCISES",
     "IN_TEXT",
     "QUESTIONS",
-    "best_rate",
     "mean_and_spread",
 ]
 
@@ -366,11 +365,6 @@ QUESTIONS = [
 
 
 # Harness of the chapter
-
-
-def best_rate(run: Callable[..., float], rates: Sequence[float], seed: int) -> float:
-    """The learning rate with the best score in one run."""
-    return max(rates, key=lambda lr: run(lr=lr, seed=seed))
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
