@@ -61,7 +61,8 @@ def test_the_band_along_the_gradient_spans_the_runs_and_the_line_is_their_mean()
 
 def test_a_panel_of_accuracy_shows_each_run_and_their_mean():
     runs = [[10.0, 30.0], [50.0, 90.0]]
-    panels = accuracy_by_step({"20 layers": {"BN": runs}, "50 layers": {"BN": runs}}, [75, 150])
+    panels = accuracy_by_step({"20": {"BN": runs}, "50": {"BN": runs}}, {"20": 80, "50": 80})
+    assert panels[0, 0].lines[0].get_xdata().tolist() == [40, 80]
     for axes in panels.flat:
         first, second, mean = (line.get_ydata().tolist() for line in axes.lines)
         assert (first, second, mean) == ([10.0, 50.0], [30.0, 90.0], [20.0, 70.0])

@@ -251,19 +251,20 @@ def along_the_gradient(
 
 
 def accuracy_by_step(
-    curves: Mapping[str, Mapping[str, object]], marks: Sequence[int]
+    curves: Mapping[str, Mapping[str, object]], steps: Mapping[str, int]
 ) -> np.ndarray:
     """Accuracy against steps, a panel for each title: runs as dots, their means as lines.
 
-    The curves of a network have shape (marks, runs).
+    The curves of a network have shape (marks, runs); the marks divide a panel's steps evenly.
     """
     size = (7.4, 4.8)
     rows = -(-len(curves) // 2)
-    grid = {"figsize": size, "sharex": True, "sharey": True, "squeeze": False}
+    grid = {"figsize": size, "sharey": True, "squeeze": False}
     panels = plt.subplots(rows, 2, **grid)[1]
     for axes, (title, networks) in zip(panels.flat, curves.items(), strict=True):
         for i, (name, group) in enumerate(networks.items()):
             runs, look = to_numpy(group).astype(float), appearance(name, i)
+            marks = steps[title] * np.arange(1, len(runs) + 1) // len(runs)
             dots = {"color": look["color"], "alpha": 0.4, "markersize": 3.5}
             axes.plot(marks, runs, look["marker"], **dots)
             axes.plot(marks, runs.mean(1), label=name, **look | {"markersize": 4})
