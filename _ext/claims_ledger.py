@@ -71,7 +71,8 @@ def badge(verdict: str) -> str:
 
 def comparison(row: dict, reach: float) -> str:
     """A comparison of the full run: its label, its forest plot and its numbers."""
-    digits = max(0, 1 - math.floor(math.log10(max(abs(row["low"]), abs(row["high"]), 1e-9))))
+    largest = max(abs(row["low"]), abs(row["high"]), row["margin"] or 0, 1e-9)
+    digits = max(0, 1 - math.floor(math.log10(largest)))
     mean, low, high = (f"{row[key]:+.{digits}f}" for key in ("mean", "low", "high"))
     p = "p < 0.001" if row["adjusted"] < 0.001 else f"p = {row['adjusted']:.2g}"
     margin = f", margin {row['margin']:g}" if row["margin"] else ""

@@ -258,7 +258,8 @@ def describe(row: dict) -> str:
     """One comparison of the ledger as a line of text."""
     d = difference_of(row)
     low, high = d.interval()
-    digits = max(0, 2 - math.floor(math.log10(max(abs(low), abs(high), 1e-9))))
+    largest = max(abs(low), abs(high), d.margin or 0, 1e-9)
+    digits = max(0, 1 - math.floor(math.log10(largest)))
     p = row.get("adjusted", d.p)
     shown = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
     margin = f", margin {d.margin:g}" if d.margin else ""
