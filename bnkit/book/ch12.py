@@ -141,6 +141,29 @@ _MERGE = Exercise(
 EXERCISES = [_MERGE]
 
 IN_TEXT = {
+    "12-leak": Question(
+        "A network with batch normalization was trained on batches of one class each. In training "
+        "mode it names 80 % (made up) of new images right, if they come in batches of one class; "
+        "with `eval()` 20 %. What has it learned?",
+        [
+            choice(
+                "Nothing: the 80 % are memorized training images.",
+                "The batches are new. What they have in common with the old ones is that all their "
+                "labels are equal.",
+            ),
+            choice(
+                "To recognize digits. Only the stored statistics are wrong.",
+                "Then an odd image among 39 of another class would be called what it is. It is "
+                "called like its company.",
+            ),
+            choice(
+                "To recognize batches.",
+                "The shape of a batch tells its class, and all of its images have that class. In "
+                "evaluation there is no batch to read.",
+                correct=True,
+            ),
+        ],
+    ),
     "12-variances": Question(
         "Two batches, [0, 2] and [10, 12]: what is the biased variance of all four numbers?",
         [
@@ -173,13 +196,13 @@ QUESTIONS = [
         [
             choice(
                 "Train longer: the network learns slowly.",
-                "The weights are good already, as the 88 % say. What is slow are the stored "
-                "statistics.",
+                "The weights are good already, as the 88 % say. More steps would help only by "
+                "washing the starting values out of what is stored.",
             ),
             choice(
                 "A smaller momentum, so that the statistics are less noisy.",
-                "They lag. A smaller one gives them a still longer memory, of networks that "
-                "are gone.",
+                "They are not noisy but wrong. With a smaller one still more of what is stored "
+                "are the starting values.",
             ),
             choice(
                 "Regularize: 20 % against a loss of 0.3 is overfitting.",
@@ -187,15 +210,15 @@ QUESTIONS = [
             ),
             choice(
                 "A larger momentum, or recomputed statistics before each evaluation.",
-                "Evaluation reads numbers from the first steps. Either way it gets those of "
-                "the network as it is.",
+                "0.999 to the power of 100 is 0.90: nine tenths of what evaluation reads are "
+                "still the starting values 0 and 1. Either way that ends.",
                 correct=True,
             ),
         ],
     ),
     Question(
-        "Scans come from five clinics, each with its own brightness. Every training batch "
-        "holds scans of one clinic. What do you expect?",
+        "Scans come from five clinics, each with its own brightness and all classes. Every "
+        "training batch holds scans of one clinic. What do you expect?",
         [
             choice(
                 "Nothing special: the running statistics average over the clinics.",
@@ -213,9 +236,9 @@ QUESTIONS = [
                 "In evaluation one stored mean serves all. It cannot be right for five.",
             ),
             choice(
-                "Training fails, as with batches of one class.",
-                "There the common part was the answer itself. Here it is the brightness, and "
-                "training can do without.",
+                "It learns to read the class from the batch, as with batches of one class.",
+                "There all labels of a batch were equal, so that the batch told the answer. Here "
+                "every batch holds all classes.",
             ),
         ],
     ),
