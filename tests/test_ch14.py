@@ -56,12 +56,3 @@ def first_layer(net):
 )
 def test_a_door_that_stays_open_is_named(answer, mistake):
     assert check("close_doors", answer).mistake == mistake
-
-
-def test_the_scores_at_the_best_rate_are_those_of_the_highest_mean():
-    scores = {0.1: [80.0, 70.0], 0.3: [78.0, 77.0]}
-
-    def run(lr, seed):
-        return scores[lr][seed]
-
-    assert ch14.at_best_rate(run, [0.1, 0.3], range(2)) == [78.0, 77.0]

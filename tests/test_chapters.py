@@ -260,3 +260,11 @@ def test_every_cited_work_stands_in_the_bibliography(path: Path) -> None:
 def test_links_to_other_pages_resolve(path: Path) -> None:
     local = [link.split("#")[0] for link in links(path) if not re.match(r"[a-z]+:|#", link)]
     assert not [link for link in local if link and not (path.parent / link).exists()]
+
+
+def test_every_work_of_the_bibliography_is_cited() -> None:
+    pages = [p for p in (ROOT / "chapters").iterdir() if p.suffix in (".ipynb", ".md")]
+    text = "\n".join(page.read_text(encoding="utf-8").lower() for page in pages)
+    entries = (ROOT / "references.bib").read_text(encoding="utf-8").lower().split("\n@")[1:]
+    links = {e.split(",")[0]: re.search(r"(?:url|doi)\s*=\s*\{([^}]+)\}", e)[1] for e in entries}
+    assert not [name for name, link in links.items() if link not in text]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from bnkit.book.exercise import Exercise, Mistake, Patch
 from bnkit.book.observe import Facets, Probe, as_seen
 from bnkit.book.quiz import Question, choice
 
-__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "at_best_rate"]
+__all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS"]
 
 CHAPTER = "14_architectures"
 
@@ -192,11 +192,3 @@ QUESTIONS = [
 
 
 # Harness of the chapter
-
-
-def at_best_rate(
-    run: Callable[..., float], rates: Sequence[float], seeds: Sequence[int]
-) -> list[float]:
-    """The scores of all seeds at the learning rate with the best mean score."""
-    tried = [[run(lr=lr, seed=seed) for seed in seeds] for lr in rates]
-    return max(tried, key=sum)
