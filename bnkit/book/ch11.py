@@ -166,19 +166,18 @@ QUESTIONS = [
         },
     ),
     Question(
-        "You fine-tune a pretrained detector with two images a batch. The new images have "
-        "another contrast. What do you do with its batch normalization?",
+        "You fine-tune a pretrained network with two images a batch. The new images have another "
+        "contrast, and there is much to learn. What do you do with its batch normalization?",
         [
             choice(
-                "Collect its statistics anew on some new images, then freeze it.",
-                "No labels are needed, one large forward pass is enough, and two images a "
-                "batch do no more harm.",
+                "Freeze it. With 16 images a batch, let it train.",
+                "At two the noise of the batch cost more than statistics that no longer fit. At 16 "
+                "it was the other way round.",
                 correct=True,
             ),
             choice(
-                "Freeze it at once: that is the rule for small batches.",
-                "It would apply the mean and the spread of the old images to the new ones, "
-                "and all other layers would have to work around that.",
+                "Collect its statistics anew, then leave it in training mode.",
+                "In training mode the two images normalize, whatever statistics are stored.",
             ),
             choice(
                 "Leave it in training mode, so that it adapts.",
