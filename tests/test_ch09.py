@@ -13,6 +13,7 @@ from bnkit.book.ch09 import (
     mean_of,
     noise_by_size,
     outputs_on,
+    percent,
     run_at_best_rate,
     search_rates,
     strongest,
@@ -123,6 +124,10 @@ def test_outputs_too_large_by_a_factor_are_divided_by_about_that_factor():
     labels = torch.distributions.Categorical(logits=outputs).sample()
     assert best_temperature(outputs, labels) == pytest.approx(1, rel=0.15)
     assert best_temperature(5 * outputs, labels) == pytest.approx(5, rel=0.15)
+
+
+def test_a_loss_is_shown_as_the_probability_of_the_right_digit():
+    assert percent(math.log(4)) == pytest.approx(25)
 
 
 def test_outputs_are_those_of_evaluation_mode_in_the_loader_s_order():

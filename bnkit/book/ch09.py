@@ -28,6 +28,7 @@ __all__ = [
     "mean_of",
     "noise_by_size",
     "outputs_on",
+    "percent",
     "run_at_best_rate",
     "search_rates",
     "strongest",
@@ -191,6 +192,11 @@ def best_temperature(outputs: Tensor, labels: Tensor) -> float:
     """What outputs have to be divided by for the least loss, to about a tenth."""
     grid = torch.logspace(-1, 1.5, 61).tolist()
     return min(grid, key=lambda t: F.cross_entropy(outputs / t, labels).item())
+
+
+def percent(loss: float) -> float:
+    """The probability whose cross entropy this is, in percent."""
+    return 100 * math.exp(-loss)
 
 
 def search_rates(score: Callable[..., float], sides: Sides, rates: Sequence[float]) -> Callable:
