@@ -30,6 +30,7 @@ __all__ = [
     "batch_means",
     "generators",
     "highest_rates",
+    "own_accuracies",
     "settle",
     "show_curves",
     "show_means",
@@ -309,6 +310,16 @@ def accuracies(net: nn.Module, data: Data, seeds: Sequence[int]) -> list[float]:
     net.train()
     right = scores.argmax(2) == labels[:, None]
     return (100 * right.float().mean(0)).tolist()
+
+
+def own_accuracies(net: nn.Module, data: Data, seeds: Sequence[int], limit: int) -> list[float]:
+    """Percentage that each seed's network gets right of the few examples that it trained on."""
+    inputs, labels = data
+    own = []
+    for i, seed in enumerate(seeds):
+        rows = subset(len(labels), seed, limit)
+        own.append(accuracies(net, (inputs[rows], labels[rows]), seeds)[i])
+    return own
 
 
 def train(
