@@ -17,6 +17,7 @@ OWED = {
         "permits-higher-learning-rates",
         "normalized-weights-take-any-rate",
         "stabilizes-training",
+        "gains-come-from-higher-rates",
     ],
     "08_initialization": [
         "reduces-dependence-on-initialization",
@@ -53,6 +54,7 @@ OWED = {
     "13_alternatives": ["one-function-different-axes", "instance-norm-ignores-contrast"],
     "14_architectures": [
         "placed-before-activation",
+        "normalized-before-the-addition",
         "bias-before-bn-is-redundant",
         "widely-used-in-cnns",
         "used-in-transformers-such-as-bert",

@@ -234,15 +234,7 @@ def strongest(tuning: Tuning, sides: Sequence[str]) -> str:
 def gain(
     runs: Mapping[str, Sequence[Run]], side: str, opponent: str, key: str = "test", equal=False
 ) -> Difference:
-    """What a side gains over its opponent, paired by seed; positive is better in either measure.
-
-    Args:
-        runs: the runs of each side, one a seed.
-        side: a key of ``runs``.
-        opponent: another one.
-        key: ``"test"``, the accuracy, or ``"loss"``, the calibrated loss.
-        equal: whether the claim predicts no difference.
-    """
+    """What a side gains over its opponent, paired by seed; positive is better in either measure."""
     a, b = ([run[key] for run in runs[name]] for name in (side, opponent))
     label = f"{side} minus {opponent}"
     if key == "loss":
