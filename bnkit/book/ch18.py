@@ -431,6 +431,9 @@ def show_curves(
         x = [every[task] * (i + 1) for i in range(len(named["BN"]))]
         plots.learning_curves(runs, ax, x=x, xlabel="step", ylabel="")
         ax.set(title=task, ylim=(0, 100))
+        low, high = sorted(ax.texts, key=lambda text: text.xy[1])
+        if high.xy[1] - low.xy[1] < 10:  # names would cover each other
+            low.xyann, high.xyann = (5, -6), (5, 6)
     axes[0].set_ylabel("test accuracy (%)")
     return figure
 
