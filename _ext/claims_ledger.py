@@ -80,6 +80,7 @@ def comparison(row: dict, reach: float) -> str:
     if row["outcome"] == "open":
         more = f"; about {row['seeds_to_decide']:,} seeds would decide"
     numbers = f"{mean} {row['unit']} [{low}, {high}], n = {row['n']}, {p}{margin}{more}"
+    numbers = re.sub(r"([np]) ([=<]) ", "\\1\u00a0\\2\u00a0", numbers)  # not broken in two
     told = html.escape(row["label"])
     return (
         f'<div class="comparison">{told}{forest_line(row, reach)}'

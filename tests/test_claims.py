@@ -131,7 +131,7 @@ def test_the_output_holds_the_data_and_escapes_the_statement():
     assert data["id"] == "learns-sooner" and data["evidence"][0]["values"] == [0.9, 1.1, 1.0]
     assert "&lt;b&gt;" in bundle["text/html"] and "Verdict: ✓ holds" in bundle["text/html"]
     assert "Verdict: holds" in bundle["text/plain"]
-    assert "BN minus plain: +1.00 points [+0.75, +1.25]" in bundle["text/plain"]
+    assert "BN minus plain: +1.0 points [+0.8, +1.2]" in bundle["text/plain"]
 
 
 def test_the_callout_quotes_the_full_run_beside_the_live_number(monkeypatch):

@@ -174,7 +174,7 @@ def test_the_table_has_a_row_for_each_claim_and_a_link_to_its_callout():
 
 
 def test_a_row_shows_interval_seeds_adjusted_p_and_what_would_decide():
-    assert "+0.10 points [-0.40, +0.60], n = 20, p = 1, margin 0.5" in TABLE
+    assert "+0.10 points [-0.40, +0.60], n = 20, p = 1, margin 0.5" in TABLE.replace("\u00a0", " ")
     assert "about 120 seeds would decide" in TABLE
 
 

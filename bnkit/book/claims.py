@@ -269,9 +269,14 @@ def describe(row: dict) -> str:
     )
 
 
+def _unbroken(line: str) -> str:
+    """A p value that no line end breaks in two."""
+    return re.sub(r"\bp (=|&lt;) ", r"p&nbsp;\1&nbsp;", line)
+
+
 def _callout(row: Claim) -> str:
     authors, year, link = map(html.escape, _SOURCE.match(row.source).group(1, 2, 3))
-    lines = "".join(f"<li>{html.escape(line)}</li>" for line in _comparisons(row))
+    lines = "".join(f"<li>{_unbroken(html.escape(line))}</li>" for line in _comparisons(row))
     listed = f'<ul style="margin:0 0 .3rem;padding-left:1.2rem">{lines}</ul>' if lines else ""
     return (
         f'<div class="bnkit-claim" id="claim-{row.id}" style="{_BOX}">'

@@ -15,6 +15,7 @@ __all__ = ["TUNING_MIME_TYPE", "TUNING_SEEDS", "Tuning", "tuned"]
 
 TUNING_MIME_TYPE = "application/vnd.bnkit.tuning+json"
 TUNING_SEEDS = (100, 101, 102)  # no report uses them
+_CELL = "padding:.1rem .5rem;text-align:right"
 
 
 @dataclass(frozen=True)
@@ -69,20 +70,20 @@ class Tuning:
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
         head, *rows = self._rows()
-        cells = "".join(f"<th scope='col'>{text}</th>" for text in head)
-        body = "".join(
-            f"<tr><th scope='row'>{side}</th>"
-            + "".join(
-                f"<td><b>{x[:-1]}</b></td>" if x.endswith("*") else f"<td>{x}</td>" for x in r
-            )
-            + "</tr>"
-            for side, *r in rows
-        )
+        cells = "".join(f"<th scope='col' style='{_CELL}'>{text}</th>" for text in head)
+        body = "".join(f"<tr><th scope='row'>{side}</th>{_marked(r)}</tr>" for side, *r in rows)
         caption = f"Mean score on {len(self.seeds)} tuning seeds; the best of each side is bold"
         table = f"<table><caption>{caption}</caption><thead><tr>{cells}</tr></thead>{body}</table>"
+        table = f"<div style='overflow-x:auto' tabindex='0'>{table}</div>"
         plain = "\n".join("  ".join(f"{text:>9}" for text in row) for row in self._rows())
         plain += "\n* the best of its row"
         return {TUNING_MIME_TYPE: asdict(self), "text/html": table, "text/plain": plain}
+
+
+def _marked(scores: list[str]) -> str:
+    """The cells of a row; the best score carries a star."""
+    texts = (f"<b>{text[:-1]}</b>" if text.endswith("*") else text for text in scores)
+    return "".join(f"<td style='{_CELL}'>{text}</td>" for text in texts)
 
 
 def tuned(id: str, search: Callable[[int], Mapping[str, Mapping[float, float]]]) -> Tuning:
