@@ -83,10 +83,11 @@ class Tuning:
         return {TUNING_MIME_TYPE: asdict(self), "text/html": table, "text/plain": plain}
 
 
-def _marked(scores: list[str]) -> str:
-    """The cells of a row; the best score carries a star."""
+def _row(side: str, *scores: str) -> str:
+    """A row of the table; the best score carries a star."""
     texts = (f"<b>{text[:-1]}</b>" if text.endswith("*") else text for text in scores)
-    return "".join(f"<td style='{_CELL}'>{text}</td>" for text in texts)
+    cells = "".join(f"<td style='{_CELL}'>{text}</td>" for text in texts)
+    return f"<tr><th scope='row'>{html.escape(side)}</th>{cells}</tr>"
 
 
 def tuned(id: str, search: Callable[[int], Mapping[str, Mapping[float, float]]]) -> Tuning:
