@@ -61,6 +61,7 @@ OUTCOMES = [
     (Difference((-0.9, -1.1, -1.0, -1.2), "d"), "against"),
     (Difference((-1, 1, 0.5, -0.4), "d"), "open"),
     (Difference((-0.1, 0.1, 0.05, -0.04), "d", margin=0.5), "no difference"),
+    (Difference((0.1, 0.11, 0.12, 0.1), "d", margin=0.5), "no difference"),  # clear, and too small
     (Difference((-0.1, 0.1, 0.05, -0.04), "d", margin=0.5, equal=True), "for"),
     (Difference((1.9, 2.1, 2.0, 2.2), "d", margin=0.5, equal=True), "against"),
     (Difference((-1, 1, 0.5, -0.4), "d", margin=0.5, equal=True), "open"),

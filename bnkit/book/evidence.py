@@ -30,7 +30,8 @@ class Difference:
         values: one difference a seed, in ``unit``.
         label: what is compared, such as ``"BN minus plain, batch 2"``.
         unit: of the values, such as ``"points"``.
-        margin: differences within it make no difference in practice; ``None`` if none is named.
+        margin: differences within it make no difference in practice, however clear they are;
+            ``None`` if none is named.
         equal: whether the claim predicts that there is no difference.
         step: distance between the values that could have come out, where they lie on a grid.
 
@@ -101,9 +102,11 @@ class Difference:
             low, high = self.interval()
             outside = low > self.margin or high < -self.margin
             return "for" if p < LEVEL else "against" if outside else "open"
-        if p < LEVEL:
-            return "for" if self.mean > 0 else "against"
-        return "no difference" if self.within_margin() else "open"
+        if self.within_margin():  # also where it is clear: so little does not matter
+            return "no difference"
+        if p >= LEVEL:
+            return "open"
+        return "for" if self.mean > 0 else "against"
 
     def seeds_to_decide(self) -> int:
         """About how many seeds would decide, were mean and spread what they seem to be."""

@@ -72,9 +72,7 @@ class Tuning:
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
         head, *rows = self._rows()
         cells = "".join(f"<th scope='col' style='{_CELL}'>{text}</th>" for text in head)
-        body = "".join(
-            f"<tr><th scope='row'>{html.escape(side)}</th>{_marked(r)}</tr>" for side, *r in rows
-        )
+        body = "".join(_row(*row) for row in rows)
         caption = f"Mean score on {len(self.seeds)} tuning seeds; the best of each side is bold"
         table = f"<table><caption>{caption}</caption><thead><tr>{cells}</tr></thead>{body}</table>"
         table = f"<div style='overflow-x:auto' tabindex='0'>{table}</div>"
