@@ -170,9 +170,9 @@ QUESTIONS = [
         "contrast, and there is much to learn. What do you do with its batch normalization?",
         [
             choice(
-                "Freeze it. With 16 images a batch, let it train.",
-                "At two the noise of the batch cost more than statistics that no longer fit. At 16 "
-                "it was the other way round.",
+                "Freeze it. At 16 a batch and few steps, let it train.",
+                "At two the noise of the batch cost more than frozen statistics. At 16, after 75 "
+                "steps, it was the other way round.",
                 correct=True,
             ),
             choice(
