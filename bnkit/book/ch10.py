@@ -142,8 +142,9 @@ IN_TEXT = {
                 "That supports another explanation. Both could be true together.",
             ),
             choice(
-                "With random shifts after BN, most of what BN gains is still there.",
-                "The supposed cause is removed, and most of the effect stays.",
+                "With random shifts after BN, as in this chapter, most of the gain stays.",
+                "The supposed cause is spoiled, and most of the effect stays. With twice the "
+                "noise less than half would.",
                 correct=True,
             ),
             choice(
@@ -202,8 +203,8 @@ QUESTIONS = [
             ),
             choice(
                 "It is refuted: batch normalization does not reduce the shift.",
-                "By the measure of this chapter it does, in this network and at three rates. "
-                "Others found no reduction in theirs.",
+                "By the measure of this chapter it does, in this network and at its three "
+                "rates. At a lower one it does not, and others found no reduction in theirs.",
             ),
             choice(
                 "It is open: a smooth loss makes the shift small as well. Change one of the "
