@@ -153,8 +153,8 @@ IN_TEXT = {
             ),
             choice(
                 "To recognize digits. Only the stored statistics are wrong.",
-                "Then an odd image among 39 of another class would be called what it is. It is "
-                "called like its company.",
+                "Then an odd image among 39 of another class would be called what it is. More "
+                "often it is called like its company.",
             ),
             choice(
                 "To recognize batches.",
