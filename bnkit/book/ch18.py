@@ -44,7 +44,7 @@ __all__ = [
 CHAPTER = "18_elsewhere"
 
 WORTH = "18_elsewhere.ipynb#By hand: what is one signal worth?"
-COUNTS = "07_speed_and_learning_rate.ipynb#Who chose that initialization?"
+COUNTS = "07_speed_and_learning_rate.ipynb#Who chose that initialization, and that network?"
 
 Data = tuple[Tensor, Tensor]  # inputs and labels
 

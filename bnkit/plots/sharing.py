@@ -19,7 +19,23 @@ _INK = "#15181d"
 
 
 def sharing(values: object, groups: object, title: str = "", fmt: str = "{:.2f}") -> Figure:
-    """Block and table side by side: the entries that share a mean have one color and letter."""
+    """Block and table side by side: the entries that share a mean have one color and letter.
+
+    Args:
+        values: the numbers of the table, of shape (N, C, L).
+        groups: integers of the same shape; entries with one integer share a mean.
+        title: above the table.
+        fmt: how a number is written.
+
+    Returns:
+        The figure.
+
+    Example:
+        >>> import torch
+        >>> channel = torch.arange(4).view(1, 4, 1).expand(2, 4, 3)
+        >>> len(sharing(torch.zeros(2, 4, 3), channel).axes)
+        2
+    """
     widths = {"width_ratios": [1, 2.6]}
     figure, (block, table) = plt.subplots(1, 2, figsize=(7.6, 2.5), gridspec_kw=widths)
     _sharing_block(groups, block)
@@ -35,7 +51,27 @@ def sharing_table(
     title: str = "",
     fmt: str = "{:.2f}",
 ) -> Axes:
-    """The numbers of an (N, C, L) tensor: a line of L numbers for each example's channel."""
+    """The numbers of an (N, C, L) tensor: a line of L numbers for each example's channel.
+
+    Args:
+        values: the numbers, of shape (N, C, L).
+        groups: integers of the same shape; entries with one integer get one color and letter.
+        ax: axes to draw on; a new figure by default.
+        title: above the table.
+        fmt: how a number is written.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: the two shapes differ.
+
+    Example:
+        >>> import torch
+        >>> ax = sharing_table(torch.zeros(2, 4, 3), torch.zeros(2, 4, 3, dtype=int))
+        >>> len(ax.patches)
+        24
+    """
     values, groups = to_numpy(values).astype(float), to_numpy(groups)
     if values.shape != groups.shape:
         raise ValueError(f"got values {values.shape} and groups {groups.shape}, expected one shape")
