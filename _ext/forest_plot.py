@@ -17,7 +17,7 @@ def forest_line(row: dict, reach: float) -> str:
     band = ""
     if margin := row["margin"]:
         band = (
-            f'<rect class="margin" x="{x(-margin)}" y="1" width="{x(margin) - x(-margin):.1f}" '
+            f'<rect class="within" x="{x(-margin)}" y="1" width="{x(margin) - x(-margin):.1f}" '
             f'height="{HEIGHT - 2}"/>'
         )
     name = f"{row['label']}: {row['mean']:.3g}, from {row['low']:.3g} to {row['high']:.3g}"

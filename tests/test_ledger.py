@@ -188,3 +188,8 @@ def test_a_forest_line_puts_the_estimate_within_its_interval_and_names_it():
     zero, _, low, high, estimate = x
     assert low < zero < estimate < high and zero == 75
     assert 'aria-label="BN &lt;i&gt;minus&lt;/i&gt; plain: 0.1, from -0.4 to 0.6"' in line
+
+
+def test_no_class_of_the_ledger_is_one_that_the_theme_takes_for_a_margin():
+    classes = {name for text in re.findall(r'class="([^"]+)"', TABLE) for name in text.split()}
+    assert not classes & {"margin", "marginnote", "sidenote", "full-width", "sidebar", "popout"}
