@@ -24,15 +24,16 @@ CELL_TIMEOUT = 120  # seconds
 ENVIRONMENT = {"BNKIT_WIDGETS": "baked", "OMP_NUM_THREADS": "1", "CI": "true"}
 
 
-def execute(notebook: NotebookNode) -> None:
-    """Run all cells in a new kernel."""
+def execute(notebook: NotebookNode, timeout: int | None = CELL_TIMEOUT, **options: object) -> None:
+    """Run all cells in a new kernel, in an empty folder; options as `NotebookClient` takes them."""
     with tempfile.TemporaryDirectory() as folder:
         NotebookClient(
             notebook,
-            timeout=CELL_TIMEOUT,
+            timeout=timeout,
             kernel_name="python3",
             record_timing=False,
             resources={"metadata": {"path": folder}},
+            **options,
         ).execute()
 
 

@@ -20,13 +20,12 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
+from execute_notebooks import execute
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
 
@@ -57,20 +56,12 @@ def fingerprint(cells: list[nbformat.NotebookNode]) -> str:
     return hashlib.sha256(f"{FULL}\n{digits_here()}\n{text}".encode()).hexdigest()[:16]
 
 
-def execute(path: Path, bar: tqdm) -> dict:
+def measure(path: Path, bar: tqdm) -> dict:
     """Run a notebook's cells with all seeds; the claims and searches that it recorded."""
     notebook = nbformat.read(path, as_version=4)
     notebook.cells = code_of(notebook)
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        NotebookClient(
-            notebook,
-            timeout=None,
-            kernel_name="python3",
-            record_timing=False,
-            resources={"metadata": {"path": folder}},
-            on_cell_executed=lambda **_: bar.update(),
-        ).execute()
+    execute(notebook, timeout=None, on_cell_executed=lambda **_: bar.update())
     outputs = [o for cell in notebook.cells for o in cell.outputs if "data" in o]
     found = {"claims": [o.data[MIME_TYPE] for o in outputs if MIME_TYPE in o.data]}
     found["tuning"] = [o.data[TUNING_MIME_TYPE] for o in outputs if TUNING_MIME_TYPE in o.data]
@@ -97,7 +88,7 @@ def found_by(path: Path, bar: tqdm) -> dict:
     cells = code_of(nbformat.read(path, as_version=4))
     kept = KEPT / f"{path.stem}-{fingerprint(cells)}.json"
     if not kept.exists():
-        found = execute(path, bar)
+        found = measure(path, bar)
         KEPT.mkdir(parents=True, exist_ok=True)
         kept.with_suffix(".part").write_text(json.dumps(found), encoding="utf-8")
         kept.with_suffix(".part").rename(kept)
