@@ -46,10 +46,10 @@ def installed(version: str, cache) -> Path:
 
 
 @contextmanager
-def jupyterlab(home: Path, book: nbformat.NotebookNode) -> Iterator[str]:
+def jupyterlab(home: Path, book: nbformat.NotebookNode, name: str = "live.ipynb") -> Iterator[str]:
     """Address of a notebook in a JupyterLab of its own."""
     pytest.importorskip("jupyterlab")
-    nbformat.write(book, home / "live.ipynb")
+    nbformat.write(book, home / name)
     folders = {f"JUPYTER_{kind}_DIR": str(home / kind) for kind in ("CONFIG", "RUNTIME")}
     for kind in ("SETTINGS", "WORKSPACES"):
         folders[f"JUPYTERLAB_{kind}_DIR"] = str(home / kind)
@@ -65,7 +65,7 @@ def jupyterlab(home: Path, book: nbformat.NotebookNode) -> Iterator[str]:
         cwd=home,
     )
     try:
-        yield address(home / "RUNTIME", server) + "lab/tree/live.ipynb?token=bnkit"
+        yield address(home / "RUNTIME", server) + f"lab/tree/{name}?token=bnkit"
     finally:
         server.terminate()
         server.wait(20)

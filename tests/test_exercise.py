@@ -299,7 +299,7 @@ def test_an_answer_that_hangs_is_stopped_and_the_card_goes_on(monkeypatch):
         while True:
             pass
 
-    monkeypatch.setattr("bnkit.book.cards.LIMIT", 0.2)
+    monkeypatch.setattr("bnkit.book.live_card.LIMIT", 0.2)
     _, button, _, found, _, _ = parts(exercise("to_pytorch", endless))
     button.click()
     assert "Stopped" in found.value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import nbformat
 import pytest
 from chromium import chromium
 from live_kernel import OLD, environment, installed, jupyterlab, notebook, run_all
@@ -21,11 +22,17 @@ CARD = 'card = exercise("to_pytorch", to_pytorch)\ncard'
 PROGRESS = 'done = progress("03_two_modes")\ndone'
 WRONG = "def to_pytorch(keras_momentum):\n    return keras_momentum"
 RIGHT = "def to_pytorch(keras_momentum):\n    return 1 - keras_momentum"
+WRONG_THAT_PRINTS = WRONG.replace("    ", "    print('m =', keras_momentum)\n    ", 1)
 HANGS = "def to_pytorch(keras_momentum):\n    while True:\n        pass"
 PRESS = """
 card.children[1].children[0].click()
 print(card.children[2].value)
 """
+CELLS = "document.querySelectorAll('.jp-CodeCell')"
+IN_SIGHT = """heading => {
+  const box = heading.getBoundingClientRect();
+  return box.height && box.top >= 0 && box.bottom <= innerHeight;
+}"""
 SUM = """
 import ipywidgets
 print(ipywidgets.__version__, card.children[0].value, done.children[0].value)
@@ -36,7 +43,9 @@ def run(folder: Path, env: dict[str, str], *sources: str) -> list:
     nbclient = pytest.importorskip("nbclient")
     book = notebook(*sources)
     folders = {"metadata": {"path": str(folder)}}
-    client = nbclient.NotebookClient(book, timeout=60, kernel_name="python3", resources=folders)
+    client = nbclient.NotebookClient(
+        book, timeout=60, kernel_name="python3", resources=folders, allow_errors=True
+    )
     client.execute(env=env)
     return [cell.outputs for cell in book.cells]
 
@@ -72,7 +81,7 @@ def test_a_card_is_live_under_the_current_ipywidgets(tmp_path):
 
 
 def test_a_hanging_answer_is_stopped_in_a_real_kernel(tmp_path):
-    short = "import bnkit.book.cards as live\nlive.LIMIT = 0.5"
+    short = "import bnkit.book.live_card as live\nlive.LIMIT = 0.5"
     env = environment(BNKIT_WIDGETS="live")
     *_, [stopped], [after] = run(tmp_path, env, STUB, CARD, short, HANGS, PRESS, "print(1)")
     assert "Stopped" in stopped.text
@@ -85,10 +94,47 @@ def test_a_card_is_baked_where_nobody_sits_at_the_kernel(tmp_path):
         assert set(shown.data) == {"text/html", "text/plain"}
 
 
+BROKEN = "def to_pytorch(keras_momentum):\n    return (1 - keras_momentum"
+RENAMED = "def to_torch(keras_momentum):\n    return 1 - keras_momentum"
+RAISES = "1 / 0\n\n" + RIGHT
+SHOW = PRESS + "\nprint(card.children[0].value)"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (BROKEN, "has a syntax error in line 2, so it made no new <code>to_pytorch</code>"),
+        (RENAMED, "makes <code>to_torch</code>, and the check looks for <code>to_pytorch</code>"),
+        (RAISES, "stopped with an exception before it made a new <code>to_pytorch</code>"),
+    ],
+)
+def test_a_cell_that_made_no_new_answer_is_named_and_does_not_count(tmp_path, source, words):
+    env = environment(BNKIT_WIDGETS="live")
+    outputs = run(tmp_path, env, STUB, CARD, WRONG, SHOW, source, SHOW, RIGHT, SHOW)
+    [first], [after], [mended] = outputs[3], outputs[5], outputs[7]
+    assert f"Cell [5] {words}" in after.text
+    assert "does not count" in after.text
+    assert "tried, 1 attempt" in first.text
+    assert "tried, 1 attempt" in after.text
+    assert "Cell [" not in mended.text
+    assert "passed, 2 attempts" in mended.text
+
+
+def test_a_stub_below_which_a_broken_cell_was_run_is_told_why(tmp_path):
+    env = environment(BNKIT_WIDGETS="live")
+    [shown] = run(tmp_path, env, STUB, CARD, BROKEN, SHOW)[3]
+    assert "Cell [3] has a syntax error in line 2" in shown.text
+    assert "not started" in shown.text
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    book = notebook(WRONG, STUB.split("\n\n")[0], CARD, PROGRESS)
-    with jupyterlab(tmp_path_factory.mktemp("lab"), book) as lab, chromium() as browser:
+    """The exercise in a notebook of its chapter's name, with the heading to reread far below."""
+    home = tmp_path_factory.mktemp("lab")
+    book = notebook(WRONG_THAT_PRINTS, STUB.split("\n\n")[0], CARD, PROGRESS)
+    text = [*["A paragraph.\n\n" * 20] * 5, "### The equation", *["And another.\n\n" * 20] * 5]
+    book.cells += [nbformat.v4.new_markdown_cell(source) for source in text]
+    with jupyterlab(home, book, "03_two_modes.ipynb") as lab, chromium() as browser:
         yield run_all(browser, lab)
 
 
@@ -97,6 +143,8 @@ def test_check_and_hints_work_by_keyboard_in_jupyterlab(page):
     card.get_by_role("button", name="Check").focus()
     page.keyboard.press("Enter")
     card.get_by_text("momentum left as it is").wait_for()
+    said = card.get_by_role("region", name="What your code printed")
+    assert said.inner_text().startswith("m = 0.75")
     assert "tried, 1 attempt" in page.locator(".bnkit-progress").inner_text()
     card.get_by_role("button", name="Hint 1 of 2").focus()
     page.keyboard.press("Space")
@@ -108,3 +156,28 @@ def test_check_and_hints_work_by_keyboard_in_jupyterlab(page):
     assert card.get_by_role("region", name="Solution of to_pytorch").is_visible()
     if shot := os.environ.get("BNKIT_SHOT"):
         page.screenshot(path=shot)
+
+
+def test_code_that_was_edited_and_not_run_is_told_so_in_jupyterlab(page):
+    page.locator(".jp-CodeCell .cm-content").first.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type(RIGHT)
+    card = page.locator(".jp-OutputArea-output .bnkit-exercise")
+    card.get_by_role("button", name="Check again").click()
+    card.get_by_text("Same code as last time: did you run your cell?").wait_for()
+    assert "tried, 1 attempt" in page.locator(".bnkit-progress").inner_text()
+
+
+def test_the_section_to_reread_comes_into_sight_and_unsaved_edits_stay_in_jupyterlab(page):
+    page.evaluate("window.neverReloaded = true")
+    heading = page.locator(".jp-RenderedMarkdown h3", has_text="The equation")
+    card = page.locator(".jp-OutputArea-output .bnkit-exercise")
+    card.get_by_role("link", name="chapter 3, “The equation”").click()
+    heading.wait_for()
+    page.wait_for_function(IN_SIGHT, arg=heading.element_handle())
+    assert page.evaluate("window.neverReloaded")
+    assert page.locator(".lm-TabBar-tab.jp-mod-dirty", has_text="03_two_modes").count() == 1
+    page.evaluate(f"({CELLS})[0].scrollIntoView()")
+    assert (
+        "return 1 - keras_momentum" in page.locator(".jp-CodeCell .cm-content").first.inner_text()
+    )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Html",
     "digest",
+    "in_jupyterlab",
     "markdown_table",
     "picture",
     "png",
@@ -150,9 +151,14 @@ def widget_home() -> str:
     chosen = os.environ.get("BNKIT_WIDGETS", "")
     if chosen not in ("", "live", "baked"):
         raise ValueError(f"got BNKIT_WIDGETS={chosen!r}, expected 'live' or 'baked'")
-    in_lab = bool(os.environ.get("JPY_SESSION_NAME"))
     in_colab = "google.colab" in sys.modules
-    return chosen or ("live" if in_lab or in_colab or _in_vscode() else "baked")
+    return chosen or ("live" if in_jupyterlab() or in_colab or _in_vscode() else "baked")
+
+
+def in_jupyterlab() -> bool:
+    """Whether JupyterLab or Jupyter Notebook shows the outputs, and no other editor beside them."""
+    other = "google.colab" in sys.modules or _in_vscode()
+    return bool(os.environ.get("JPY_SESSION_NAME")) and not other
 
 
 def _in_vscode() -> bool:

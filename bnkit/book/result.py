@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from bnkit.book.page import widget_home
+from bnkit.book.reread import link
 
 __all__ = ["CheckResult", "Sample"]
 
@@ -90,17 +90,11 @@ class CheckResult:
     def _repr_html_(self) -> str:
         parts = [f"<p><strong>{_escape(self.headline)}</strong> ({_escape(self.exercise)})</p>"]
         parts += [f"<p>{_escape(self.hint)}</p>"] if self.hint else []
-        parts += [f"<p>Reread {self._link()}.</p>"] if self.reread else []
+        parts += [f"<p>Reread {link(self.section, self.reread)}.</p>"] if self.reread else []
         parts += [f"<pre {PLAIN}>{_escape(self.error)}</pre>"] if self.error else []
         parts += [self._table()] if self.sample else []
         style = "border-left: 0.25em solid currentColor; padding-left: 0.75em"
         return f'<div role="status" class="bnkit-check" style="{style}">{"".join(parts)}</div>'
-
-    def _link(self) -> str:
-        file = self.section.split("#", 1)[0]
-        if widget_home() == "baked":  # a page of the site
-            file = file.replace(".ipynb", ".html")
-        return f'<a href="{_escape(file)}">{_escape(self.reread)}</a>'
 
     def _table(self) -> str:
         left = 'style="text-align: left; vertical-align: top; padding-right: 1em"'
