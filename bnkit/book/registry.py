@@ -8,7 +8,7 @@ from dataclasses import replace
 # isort: off
 from bnkit.book import (
     ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09,
-    ch10, ch11, ch12, ch13, ch14, ch15, ch16, ch17, ch18,
+    ch10, ch11, ch12, ch13, ch14, ch15, ch16, ch17, ch18, ch19, ch20,
 )  # fmt: skip
 
 # isort: on
@@ -21,7 +21,7 @@ __all__ = ["CHAPTERS", "EXERCISES", "IN_TEXT", "QUESTIONS", "check", "exercises_
 
 CHAPTERS = (
     *(ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09),
-    *(ch10, ch11, ch12, ch13, ch14, ch15, ch16, ch17, ch18),
+    *(ch10, ch11, ch12, ch13, ch14, ch15, ch16, ch17, ch18, ch19, ch20),
 )
 EXERCISES: dict[str, Exercise] = {e.name: e for chapter in CHAPTERS for e in chapter.EXERCISES}
 QUESTIONS: dict[str, list[Question]] = {c.CHAPTER: c.QUESTIONS for c in CHAPTERS}
