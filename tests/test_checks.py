@@ -13,7 +13,8 @@ import torch
 
 from bnkit.book.exercise import Mistake, Patch, compose, examine
 from bnkit.book.registry import EXERCISES, check
-from bnkit.book.run import own_line, run_limited
+from bnkit.book.run import run_limited
+from bnkit.book.theirs import own_line
 
 MISTAKES = [mistake for exercise in EXERCISES.values() for mistake in exercise.mistakes]
 CHAPTERS = Path(__file__).parents[1] / "chapters"

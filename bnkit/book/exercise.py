@@ -1,4 +1,4 @@
-"""An exercise as one object, its mistakes as patches of the solution, and the engine that compares.
+"""An exercise as one object, its mistakes as patches of the solution, and how an answer is run.
 
 A mistake says what it changes in the solution that readers see, such as ``" + bias -> "``. The
 changed source is executed with a chapter's imports, so that solution and catalogue cannot drift
@@ -13,29 +13,42 @@ import inspect
 import math
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bnkit.book.observe import MISSING, Observation, Probe, first_difference, is_stub
+from bnkit.book.guard import apart, put_back
+from bnkit.book.judge import judge
+from bnkit.book.observe import Observation, Probe, first_difference
 from bnkit.book.result import CheckResult, Sample
-from bnkit.book.run import LIMIT, own_line, run_limited
+from bnkit.book.run import LIMIT, Outcome, run_limited
 from bnkit.book.slips import Slip, slips_of
+from bnkit.book.theirs import own_line
 
 __all__ = ["Exercise", "Mistake", "Patch", "compose", "examine", "execute", "pairs"]
 
 IMPORTS = {"copy": copy, "math": math, "torch": torch, "F": F, "nn": nn}  # of every chapter
-PAIR_SECONDS = 1.0  # of computing, whatever else runs: so the verdict is the same every time
+STUCK = 20  # times as long as any input before
 
-STUB = "Replace the line that raises NotImplementedError by your code, then check again."
-HANG = "It ran for {limit:g} seconds without returning. Look for a loop that never ends."
-RAISED = "Call it yourself with the input that is shown, and read the line that raises."
-NOTHING = "It returned None. Is there a return at the end?"
+HANG = (
+    "It did not end: {limit:g} seconds passed without a result for the input below. Look for a "
+    "loop that never ends."
+)
+SLOW = (
+    "It is slow, and not endless: it returned for {done} of {all} small inputs within {limit:g} "
+    "seconds. Is there work that is done again and again, or a pause?"
+)
+INTERRUPTED = "You interrupted it after {seconds:.0f} seconds."
+SO_FAR = " What it returned until then is right."
+WRONG_SO_FAR = " What it returned until then is wrong already: see {what}."
+BROKEN = "Not your code failed but the check, with {error}. Please report it."
+PUT_BACK = "Your code replaced {names}. It is as before now."
+TOOK_LONG = "It took {seconds:.0f} seconds for these few small inputs: right, and slow."
 
 
 @dataclass(frozen=True)
@@ -120,6 +133,9 @@ class Exercise:
         locate: Maps a wrong answer to the first step at which values part; None means the first
             result that differs.
         in_book: Whether the chapter shows it; the others are for assignments.
+        allows: Ready-made layers or functions that an answer may call, such as ``"F.batch_norm"``,
+            beside those that the solution calls.
+        without: What counts as ready-made here alone, such as ``"autograd"``.
 
     Example:
         >>> from bnkit.book.registry import EXERCISES
@@ -140,6 +156,8 @@ class Exercise:
     section: str
     locate: Callable[[Callable], str | None] | None = None
     in_book: bool = True
+    allows: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
     @property
     def answer(self) -> str:
@@ -181,21 +199,39 @@ class Exercise:
             return changes[0]
         return execute(compose(self.source, *changes), self.answer)
 
+    def both(self, first: Change, second: Change) -> Callable | None:
+        """The answer that makes two changes at once, in whichever order they can be made."""
+        for order in ((first, second), (second, first)):
+            try:
+                return self.build(*order)
+            except (TypeError, ValueError, SyntaxError):
+                continue
+        return None
+
     def observe(self, answer: Callable) -> list[Observation]:
         """What each probe sees of an answer."""
-        return [Observation.of(probe, answer) for probe in self.probes]
+        return [Observation.of(probe, answer, watched=False) for probe in self.probes]
 
     @cached_property
     def expected(self) -> list[Observation]:
         """What each probe sees of the right answer."""
-        return self.observe(self.oracle)
+        seen = _ours(partial(self.observe, self.oracle))
+        if fault := next((each.error or each.returned for each in seen if each.fell), None):
+            raise RuntimeError(f"got {fault} from the oracle of {self.name}, expected results")
+        return seen
+
+    @cached_property
+    def versions(self) -> list[tuple[Mistake, Change]]:
+        """Every version of every mistake."""
+        return [(mistake, change) for mistake in self.mistakes for change in mistake.versions]
 
     @cached_property
     def known(self) -> list[tuple[Mistake, list[Observation]]]:
-        """What each probe sees of every version of every mistake."""
-        versions = [(mistake, change) for mistake in self.mistakes for change in mistake.versions]
-        runs = (run_limited(partial(self.observe, self.build(change))) for _, change in versions)
-        return [(mistake, run.value) for (mistake, _), run in zip(versions, runs, strict=True)]
+        """What each probe sees of them."""
+        return [
+            (mistake, _ours(partial(self.observe, self.build(change))))
+            for mistake, change in self.versions
+        ]
 
     @cached_property
     def slips(self) -> list[tuple[Mistake, list[Observation]]]:
@@ -205,14 +241,43 @@ class Exercise:
         for slip in slips_of(self.source):
             mistake = Mistake(slip.name, self.section, partial(_slipped, self, slip), slip.hint)
             run = run_limited(lambda slip=slip: self.observe(_slipped(self, slip)), 1.0).value
-            silent = run and all(run[i].exception for i in essential)
-            if run and _differ(self.expected, run) and not silent:
+            silent = run and all(run[i].error for i in essential)
+            if run and not silent and any(map(first_difference, self.expected, run)):
                 found.append((mistake, run))
         return found
+
+    def warm(self) -> None:
+        """Import what the probes import, and leave nothing right lying about for the answer."""
+        if self.__dict__.pop("expected", None) is None:
+            _ours(partial(self.observe, self.oracle))
+
+    def ready_made(self, names: Iterable[str]) -> str:
+        """Those of the ready-made calls that the exercise does not ask for, in words."""
+        names = [name for name in names if name != "autograd" or name in self.without]
+        if names:  # the solution is run only where it matters
+            names = [name for name in names if name not in {*self.allows, *self.of_solution}]
+        return ", ".join(dict.fromkeys(names))
+
+    @cached_property
+    def of_solution(self) -> set[str]:
+        """The ready-made calls of the solution."""
+        answer = execute(self.source, self.answer)
+        seen = _ours(lambda: [Observation.of(probe, answer) for probe in self.probes])
+        return {name for each in seen for name in each.ready_made}
 
 
 def _slipped(exercise: Exercise, slip: Slip) -> Callable:
     return execute(slip.source, exercise.answer)
+
+
+def _ours(work: Callable[[], list[Observation]]) -> list[Observation]:
+    """What our own code returns, with the random numbers that an answer meets too."""
+    outcome = run_limited(work, 60.0)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    if outcome.exception is not None:
+        raise outcome.exception
+    return outcome.value
 
 
 def compose(source: str, *changes: Change) -> str:
@@ -237,129 +302,97 @@ def pairs(exercise: Exercise) -> Iterator[tuple[Mistake, Mistake, Callable]]:
     """Every two mistakes that patches make at once, in order, and an answer that makes both."""
     for first, second in combinations(exercise.mistakes, 2):
         for changes in product(first.versions, second.versions):
-            for order in (changes, changes[::-1]):
-                try:
-                    yield first, second, exercise.build(*order)
-                except (TypeError, ValueError, SyntaxError):
-                    continue
-                break
+            if answer := exercise.both(*changes):
+                yield first, second, answer
 
 
 def examine(exercise: Exercise, answer: Callable, limit: float = LIMIT) -> CheckResult:
     """Compare an answer with an exercise; no exception of the answer leaves it."""
-    run_limited(lambda: exercise.expected)  # our own code, and random numbers stay as they are
-    outcome = run_limited(lambda: exercise.observe(answer), limit)
+    replaced = put_back()  # by the cell that made the answer
+    exercise.warm()
+    progress = Progress()
+    with apart():
+        outcome = run_limited(partial(_observe, exercise.probes, answer, progress), limit)
+        progress = Progress(list(progress.seen), [*progress.times, time.monotonic()])
+        seen = _again(exercise, answer, limit, progress.seen)
+    replaced += put_back()
+    try:
+        result = _conclude(exercise, answer, outcome, replace(progress, seen=seen), limit)
+    except Exception as exception:
+        return CheckResult(exercise.name, "broken", hint=BROKEN.format(error=own_line(exception)))
+    notes = [PUT_BACK.format(names=", ".join(dict.fromkeys(replaced)))] if replaced else []
+    if result.passed and progress.seconds > limit / 2:
+        notes.append(TOOK_LONG.format(seconds=progress.seconds))
+    return replace(result, notes=tuple(notes))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the probes have seen so far, and when: at the start, and after each."""
+
+    seen: list[Observation] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken."""
+        return self.times[-1] - self.times[0]
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the last input takes far longer than each before: then it does not end."""
+        spans = [end - start for start, end in pairwise(self.times)]
+        return not spans[:-1] or spans[-1] > STUCK * max(spans[:-1]) + 0.5
+
+
+def _observe(
+    probes: Sequence[Probe], answer: Callable, progress: Progress, watched: bool = False
+) -> None:
+    """Fill in what each probe sees; no frame above the answer holds what is right."""
+    progress.times.append(time.monotonic())
+    for probe in probes:
+        progress.seen.append(Observation.of(probe, answer, watched))
+        progress.times.append(time.monotonic())
+
+
+def _again(
+    exercise: Exercise, answer: Callable, limit: float, seen: list[Observation]
+) -> list[Observation]:
+    """The same once more, watched, where it matters; that is slow, above all where it imports."""
+    if len(seen) < len(exercise.probes) or all(each.stub for each in seen):
+        return seen
+    if not any(each.fell for each in seen) and any(map(first_difference, exercise.expected, seen)):
+        return seen
+    exercise.warm()
+    watched = Progress()
+    run_limited(partial(_observe, exercise.probes, answer, watched, True), limit)
+    return watched.seen if len(watched.seen) == len(seen) else seen
+
+
+def _conclude(
+    exercise: Exercise, answer: Callable, outcome: Outcome, progress: Progress, limit: float
+) -> CheckResult:
     if outcome.stopped:
-        return CheckResult(exercise.name, "stopped", hint=HANG.format(limit=limit))
-    if is_stub(outcome.exception):
-        return CheckResult(exercise.name, "not started", hint=STUB)
+        return _stopped(exercise, progress, limit, outcome.interrupted)
     if outcome.exception is not None:
         return CheckResult(exercise.name, "raised", error=own_line(outcome.exception))
-    return _judge(exercise, answer, outcome.value, limit)
+    locate = exercise.locate and partial(exercise.locate, answer)
+    return judge(exercise, progress.seen, locate)
 
 
-def _judge(
-    exercise: Exercise, answer: Callable, seen: list[Observation], limit: float
+def _stopped(
+    exercise: Exercise, progress: Progress, limit: float, interrupted: bool
 ) -> CheckResult:
-    triples = list(zip(exercise.probes, exercise.expected, seen, strict=True))
-    failed = [triple for triple in triples if first_difference(*triple[1:])]
-    if not failed:
-        return CheckResult(exercise.name, "passed", hint="Every result agrees.")
-    essential = any(probe.essential for probe, _, _ in failed)
-    looked_at = [i for i, probe in enumerate(exercise.probes) if probe.essential or not essential]
-    sample = _sample(*next(each for each in failed if each[0].essential or not essential))
-    exception = next((each.exception for _, _, each in failed if each.exception), None)
-    found = _known(exercise, seen, looked_at)
-    if not found and not all(each.exception for each in seen):
-        found = _two_at_once(exercise, seen, looked_at)
-    if found:
-        told = " and ".join(mistake.name for mistake in found), found[0].hint, found[0].section
-        error = exception and own_line(exception)
-        return CheckResult(exercise.name, "mistake", *told, sample, error=error)
-    if exception:
-        error = own_line(exception)
-        return CheckResult(exercise.name, "raised", hint=RAISED, sample=sample, error=error)
-    return _unknown(exercise, answer, sample, limit)
-
-
-def _sample(probe: Probe, expected: Observation, received: Observation) -> Sample:
-    name, exception = first_difference(expected, received), received.exception
-    if not exception:
-        pair = (each.facets.get(name, MISSING) for each in (expected, received))
-        return Sample(probe.inputs, name, *pair)
-    what, right = next(iter(expected.facets.items()))
-    return Sample(probe.inputs, what, right, f"{type(exception).__name__}: {exception}")
-
-
-def _known(
-    exercise: Exercise, seen: list[Observation], looked_at: Sequence[int]
-) -> tuple[Mistake, ...]:
-    """The mistake, or else the slip, that looks like what was seen."""
-    seen = [seen[i] for i in looked_at]
-    for name in ("known", "slips"):  # the slips are looked at only where no mistake fits
-        runs = [(m, [run[i] for i in looked_at]) for m, run in getattr(exercise, name)]
-        if found := _alike(runs, seen):
-            return (found,)
-        values = [each.values() for each in seen]
-        expected = [exercise.expected[i].values() for i in looked_at]
-        if _differ(expected, values):  # wrong values come before wrong gradients
-            runs = [(m, [each.values() for each in run]) for m, run in runs]
-            if found := _alike(runs, values):
-                return (found,)
-    return ()
-
-
-def _alike(
-    runs: Sequence[tuple[Mistake, list[Observation]]], seen: list[Observation]
-) -> Mistake | None:
-    return next((mistake for mistake, run in runs if not _differ(run, seen)), None)
-
-
-def _two_at_once(
-    exercise: Exercise, seen: list[Observation], looked_at: Sequence[int]
-) -> tuple[Mistake, ...]:
-    """The two mistakes that together look like what was seen, the louder first."""
-    deadline = time.process_time() + PAIR_SECONDS
-    for first, second, answer in pairs(exercise):
-        if time.process_time() > deadline:
-            break
-        if run_limited(partial(_looks_like, exercise, answer, seen, looked_at)).value:
-            loudness = partial(_loudness, exercise)
-            return tuple(sorted((first, second), key=loudness, reverse=True))
-    return ()
-
-
-def _looks_like(
-    exercise: Exercise, answer: Callable, seen: list[Observation], looked_at: Sequence[int]
-) -> bool:
-    """Whether an answer gives what was seen; the first probe that tells them apart ends it."""
-    for i, probe in enumerate(exercise.probes):
-        run = Observation.of(probe, answer)  # in order, so that the random numbers are the same
-        if i in looked_at and first_difference(run, seen[i]):
-            return False
-    return True
-
-
-def _loudness(exercise: Exercise, mistake: Mistake) -> int:
-    """In how many results a mistake shows by itself."""
-    run = next(run for known, run in exercise.known if known is mistake)
-    both = zip(exercise.expected, run, strict=True)
-    return sum(first_difference(right, wrong) is not None for right, wrong in both)
-
-
-def _differ(some: Sequence[Observation], others: Sequence[Observation]) -> bool:
-    return any(first_difference(a, b) for a, b in zip(some, others, strict=True))
-
-
-def _unknown(exercise: Exercise, answer: Callable, sample: Sample, limit: float) -> CheckResult:
-    stage = None
-    if exercise.locate:
-        stage = run_limited(lambda: exercise.locate(answer), limit).value
-    stage = stage or sample.what
-    hint = f"The first step at which the values part: {stage}. Compute the sample by hand."
-    if isinstance(sample.received, str) and sample.received == "None":
-        hint = NOTHING
-    return CheckResult(exercise.name, "unknown", None, hint, exercise.section, sample, stage=stage)
+    """Whether it is slow or does not end, with the input at which it was, and what came before."""
+    done, total = len(progress.seen), len(exercise.probes)
+    hint = INTERRUPTED if interrupted else HANG if progress.stuck else SLOW
+    hint = hint.format(limit=limit, seconds=progress.seconds, done=done, all=total)
+    both = zip(exercise.expected, progress.seen, strict=False)
+    wrong = next((found for pair in both if (found := first_difference(*pair))), None)
+    hint += WRONG_SO_FAR.format(what=wrong) if wrong else SO_FAR if done else ""
+    at = exercise.probes[min(done, total - 1)]
+    sample = Sample(at.inputs, "result", "one, at once", "none so far")
+    return CheckResult(exercise.name, "stopped", hint=hint, sample=sample)
 
 
 def _indent(text: str) -> str:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from bnkit.book.causes import at_the_call, cause_of, kind_of, signature
+from bnkit.book.ready_made import Watch, made_by_others
+from bnkit.book.run import Stopped
+from bnkit.book.theirs import own_frames, own_line
 
 __all__ = [
     "LOSS",
@@ -19,6 +26,7 @@ __all__ = [
     "first_difference",
     "first_wrong_step",
     "is_stub",
+    "looks_alike",
     "scattered",
 ]
 
@@ -28,6 +36,10 @@ MISSING = "nothing"
 LOSS = "for the loss y₁ + 2 y₂ + 4 y₃ + …"
 
 Facets = dict[str, "Tensor | str | None"]
+
+
+class UnusableError(Exception):
+    """What came back cannot be looked at; the message says what it is."""
 
 
 @dataclass(frozen=True)
@@ -41,59 +53,105 @@ class Probe:
 
 @dataclass
 class Observation:
-    """What one probe saw: named results, or the exception that took their place."""
+    """What one probe saw, as plain data: named results, or the words on what took their place.
+
+    `error` says where it raised and `cause` why, in words; `returned` is what came back where the
+    check could not use it; `ready_made` names what did the work; `stub` means not started.
+    """
 
     facets: Facets
-    exception: Exception | None = None
+    error: str = ""
+    cause: str = ""
+    returned: str = ""
+    ready_made: tuple[str, ...] = ()
+    stub: bool = False
+
+    @property
+    def fell(self) -> bool:
+        """Whether words stand in place of results."""
+        return bool(self.error or self.returned)
 
     def values(self) -> Observation:
         """The same without gradients."""
         seen = {name: v for name, v in self.facets.items() if not name.startswith("gradient")}
-        return Observation(seen, self.exception)
+        return replace(self, facets=seen)
 
     @classmethod
-    def of(cls, probe: Probe, answer: Callable) -> Observation:
-        """Run the probe on an answer; a stub's NotImplementedError passes through."""
-        try:
-            return cls(probe.run(answer))
-        except Exception as exception:
-            if is_stub(exception):
+    def of(cls, probe: Probe, answer: Callable, watched: bool = True) -> Observation:
+        """Run the probe on an answer; nothing that it raises leaves, but the end of its time."""
+        with Watch() if watched else contextlib.nullcontext() as watch:
+            try:
+                seen = cls(probe.run(answer))
+            except Stopped:
                 raise
-            return cls({"raised": type(exception).__name__}, exception)
+            except BaseException as exception:  # SystemExit too: it is the answer's, not ours
+                returned = watch.returned if watched else None
+                seen = _fallen(exception, returned)
+        names = (*made_by_others(answer), *watch.names) if watched else ()
+        return replace(seen, ready_made=tuple(dict.fromkeys(names)))
+
+
+def _fallen(exception: BaseException, returned: object) -> Observation:
+    """What is seen where a probe raises: in the learner's code, at its call, or afterwards."""
+    facets = {"raised": signature(exception)}
+    if isinstance(exception, UnusableError):
+        return Observation({"raised": str(exception)}, returned=str(exception))
+    theirs = own_frames(exception) or at_the_call(exception)
+    if theirs or returned is None or isinstance(returned.value, nn.Module):
+        stub = is_stub(exception)
+        return Observation(facets, own_line(exception), cause_of(exception), stub=stub)
+    return Observation(facets, returned=kind_of(returned.value))
 
 
 def is_stub(exception: BaseException) -> bool:
-    """Whether an exercise is not started; PyTorch's kernels raise the same class."""
-    return isinstance(exception, NotImplementedError) and "implemented for" not in str(exception)
+    """Whether the learner's own line says so; PyTorch's kernels and modules raise the same."""
+    frames = own_frames(exception, innermost=True)
+    if not isinstance(exception, NotImplementedError) or not frames:
+        return False
+    return (
+        "raise" in frames[-1].line if frames[-1].line else "implemented for" not in str(exception)
+    )
 
 
 def first_difference(expected: Observation, received: Observation) -> str | None:
     """The first result that is not seen alike; None in place of a result means unseen."""
-    if received.exception and not expected.exception:
+    if received.fell and not expected.fell:
         return "raised"
     for name in [*expected.facets, *received.facets]:
         right, other = (facets.get(name, MISSING) for facets in (expected.facets, received.facets))
-        if right is not None and other is not None and not _alike(right, other):
+        if right is not None and other is not None and not looks_alike(right, other):
             return name
     return None
 
 
-def _alike(a: Tensor | str, b: Tensor | str) -> bool:
-    if isinstance(a, str) or isinstance(b, str):
+def looks_alike(a: Tensor | str | None, b: Tensor | str | None) -> bool:
+    """Whether two results are the same to the eye of a check; None is like nothing."""
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
         return isinstance(a, str) and isinstance(b, str) and a == b
     return a.shape == b.shape and torch.allclose(a, b, rtol=RTOL, atol=ATOL, equal_nan=True)
 
 
 def as_seen(value: object) -> Tensor | str:
     """A result as a float64 tensor, or as text where it is no numbers."""
-    if isinstance(value, Tensor):
-        return value.detach().to("cpu", torch.float64).clone()
-    if isinstance(value, (list, tuple)) and value and isinstance(value[0], Tensor):
-        return torch.stack([as_seen(item) for item in value])
     try:
+        if isinstance(value, Tensor):
+            return _plain(value)
+        if isinstance(value, (list, tuple)) and any(isinstance(item, Tensor) for item in value):
+            return torch.stack([as_seen(item) for item in value])
         return torch.as_tensor(value, dtype=torch.float64).clone()
-    except (TypeError, ValueError, RuntimeError):
-        return "None" if value is None else f"a {type(value).__name__}"
+    except (TypeError, ValueError, RuntimeError, NotImplementedError):
+        return kind_of(value)
+
+
+def _plain(value: Tensor) -> Tensor | str:
+    """The numbers of a tensor in a plain one, which no subclass can speak for."""
+    with torch._C.DisableTorchFunctionSubclass():
+        if value.layout != torch.strided or value.is_complex() or value.device.type == "meta":
+            return kind_of(value)
+        value = value.detach()
+        if any(getattr(value, "names", ())):  # of older PyTorch
+            value = value.rename(None)
+        return torch.empty(value.shape, dtype=torch.float64, device="cpu").copy_(value)
 
 
 def scattered(*shape: int) -> Tensor:
@@ -146,10 +204,12 @@ def calls(
 def _named(returned: object, names: Sequence[str]) -> Facets:
     if len(names) == 1:
         return {names[0]: as_seen(returned)}
-    if not isinstance(returned, (tuple, list)) or len(returned) != len(names):
-        count = len(returned) if isinstance(returned, (tuple, list)) else 1
-        received = "None" if returned is None else f"{count} returned"
-        return {names[0]: received} | dict.fromkeys(names[1:])
+    several = isinstance(returned, (tuple, list))
+    if not several or len(returned) != len(names):
+        received = kind_of(returned)
+        if several:
+            received = f"{len(returned)} values" if len(returned) != 1 else "one value in a tuple"
+        raise UnusableError(f"{received} in place of {len(names)} values: {', '.join(names)}")
     return {name: as_seen(value) for name, value in zip(names, returned, strict=True)}
 
 
@@ -158,18 +218,40 @@ def _gradients(answer: Callable, inputs: Mapping[str, object], names: Sequence[s
     leaves = {name: clone(inputs[name]).requires_grad_() for name in names}
     given = {name: leaves[name] * 1 if name in leaves else clone(inputs[name]) for name in inputs}
     try:
-        returned = answer(*given.values())  # never a leaf: it may be written into
+        with _Numbers() as numbers:
+            returned = answer(*given.values())  # never a leaf: it may be written into
+        if numbers.used or isinstance(as_seen(returned), str):
+            return unseen  # plain numbers carry no gradient, and the statement lets them be used
         if isinstance(returned, (tuple, list)):
             returned = torch.cat([part.flatten() for part in returned])
         factors = 2.0 ** (torch.arange(returned.numel()) % 7)
         loss = (returned * factors.to(returned).view_as(returned)).sum()
-        found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-    except Exception:  # plain numbers, or written in place: the values alone are judged
+        found = [None] * len(leaves)
+        if loss.requires_grad:
+            found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    except Exception:  # written in place, for instance: the values alone are judged
         return unseen
     return {
         f"gradient of {name}, {LOSS}": as_seen(torch.zeros_like(leaf) if grad is None else grad)
         for (name, leaf), grad in zip(leaves.items(), found, strict=True)
     }
+
+
+_NUMBERS = {"item", "tolist", "numpy", "__array__", "__float__", "__int__"}
+
+
+class _Numbers(TorchFunctionMode):
+    """Sees whether floating-point tensors become plain numbers on the way."""
+
+    used = False
+
+    def __torch_function__(
+        self, func: Callable, types: object, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        name = getattr(func, "__name__", "")
+        if name in _NUMBERS and args and args[0].is_floating_point():
+            self.used = True
+        return func(*args, **(kwargs or {}))
 
 
 def first_wrong_step(normalize: Callable[[float], Tensor], x: Tensor) -> str:

@@ -13,6 +13,7 @@ from bnkit.book import (
 
 # isort: on
 from bnkit.book.exercise import Exercise, examine
+from bnkit.book.guard import remember
 from bnkit.book.quiz import Question
 from bnkit.book.result import CheckResult
 from bnkit.book.run import LIMIT
@@ -26,6 +27,7 @@ CHAPTERS = (
 EXERCISES: dict[str, Exercise] = {e.name: e for chapter in CHAPTERS for e in chapter.EXERCISES}
 QUESTIONS: dict[str, list[Question]] = {c.CHAPTER: c.QUESTIONS for c in CHAPTERS}
 IN_TEXT: dict[str, Question] = {k: v for c in CHAPTERS for k, v in c.IN_TEXT.items()}
+remember()
 
 
 def exercises_of(chapter: str, in_book: bool = False) -> list[Exercise]:

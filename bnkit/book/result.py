@@ -20,7 +20,13 @@ HEADLINES = {
     "not started": "Not started",
     "raised": "Your code raised an exception",
     "stopped": "Stopped: your code did not finish",
+    "broken": "The check itself failed",
 }
+
+READY_MADE = "Right, and ready-made: {names} did the work"
+WRITE_IT = (
+    "The exercise is to write it yourself. Keep yours to compare with, and try it without {names}."
+)
 
 PLAIN = 'style="margin: 0; padding: 0; border: 0; background: none; white-space: pre-wrap"'
 
@@ -39,9 +45,16 @@ class Sample:
         lines = [(name, show(value)) for name, value in self.inputs.items()]
         return [
             *lines,
-            (f"expected {self.what}", show(self.expected)),
-            (f"received {self.what}", show(self.received)),
+            (f"expected {self.what}", self._shown(self.expected)),
+            (f"received {self.what}", self._shown(self.received)),
         ]
+
+    def _shown(self, value: Tensor | str) -> str:
+        """The value, after its shape where the shapes differ."""
+        both = self.expected, self.received
+        if not all(isinstance(each, Tensor) for each in both) or both[0].shape == both[1].shape:
+            return show(value)
+        return f"shape {tuple(value.shape)}: {show(value)}"
 
 
 @dataclass(frozen=True)
@@ -49,7 +62,8 @@ class CheckResult:
     """The answer of a check. It displays itself in a notebook and prints as plain text.
 
     The status is passed, mistake (a known one), unknown (a wrong answer that the catalogue does not
-    hold), not started, raised or stopped; the stage is the first step at which the values part.
+    hold), not started, raised, stopped or broken (the check's own fault); the stage is the first
+    step at which the values part.
     """
 
     exercise: str
@@ -60,6 +74,8 @@ class CheckResult:
     sample: Sample | None = field(default=None, repr=False)
     stage: str | None = None
     error: str | None = None
+    ready_made: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -69,7 +85,15 @@ class CheckResult:
     @property
     def headline(self) -> str:
         """The status in a few words."""
+        if self.passed and self.ready_made:
+            return READY_MADE.format(names=self.ready_made)
         return HEADLINES[self.status].format(mistake=self.mistake, stage=self.stage)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What else is to be said: that it is ready-made, that it is slow, what was put back."""
+        ready = self.passed and self.ready_made
+        return [*([WRITE_IT.format(names=self.ready_made)] if ready else []), *self.notes]
 
     @property
     def reread(self) -> str:
@@ -83,6 +107,7 @@ class CheckResult:
         lines = [f"{self.headline} ({self.exercise}). {self.hint}".rstrip()]
         lines += [f"Reread: {self.reread}."] if self.reread else []
         lines += [self.error] if self.error else []
+        lines += self.remarks
         rows = self.sample.rows() if self.sample else []
         lines += [f"  {name}: {_indent(text, len(name) + 4)}" for name, text in rows]
         return "\n".join(lines)
@@ -92,6 +117,7 @@ class CheckResult:
         parts += [f"<p>{_escape(self.hint)}</p>"] if self.hint else []
         parts += [f"<p>Reread {link(self.section, self.reread)}.</p>"] if self.reread else []
         parts += [f"<pre {PLAIN}>{_escape(self.error)}</pre>"] if self.error else []
+        parts += [f"<p>{_escape(remark)}</p>" for remark in self.remarks]
         parts += [self._table()] if self.sample else []
         style = "border-left: 0.25em solid currentColor; padding-left: 0.75em"
         return f'<div role="status" class="bnkit-check" style="{style}">{"".join(parts)}</div>'
