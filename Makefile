@@ -4,7 +4,8 @@
 #   OUT=folder             build into folder/_build/html instead of _build/html
 #   CONSTRAINTS=            install the newest releases instead of the tested ones
 #   COLAB_PYTHON=path      Colab's Python (3.13) for `make test-colab`, if the path has no python3.13
-#   CHAPTER="02 04" COURSE=folder  the chapters of `make assignment` (default: all), and its course
+#   CHAPTER="02 04" COURSE=folder  the chapters of `make assignment` and `make grade`; the course
+#   CHAPTER="02 04" SLIDES=folder  the chapters of `make slides` (default: all), and their folder
 #   CHAPTERS="chapters/..."  the notebooks of `make notebooks`, `make test-notebooks`, `make test-bundled`
 
 VENV := .venv
@@ -13,6 +14,7 @@ VENV_PYTHON := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 CONSTRAINTS ?= constraints.txt
 OUT ?= .
 COURSE ?= build/classroom
+SLIDES ?= dist/slides
 SITE = $(OUT)/_build/html
 CHAPTERS ?= $(sort $(wildcard chapters/[0-9]*.ipynb))
 
@@ -37,7 +39,7 @@ PYTEST = $(QUIET_RUN) $(PYTHON) -m pytest
 UNIT = tests bnkit --doctest-modules
 NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --dist loadfile -n 2
 
-.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint lint-actions audit format notebooks evidence lab bench assignment pdf zip wheel test-colab set-repository clean
+.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint lint-actions audit format notebooks evidence lab bench assignment grade slides pdf zip wheel test-colab set-repository clean
 
 help:
 	@echo 'make book            build the book into $(SITE) (needs no torch)'
@@ -56,6 +58,8 @@ help:
 	@echo 'make format          let ruff mend what it can'
 	@echo 'make bench           speed and memory, as ratios'
 	@echo 'make assignment      exercises as an nbgrader course in $(COURSE) (CHAPTER=02 for some)'
+	@echo 'make grade           grade what came back in $(COURSE)/submitted: grades.csv, mistakes.png'
+	@echo 'make slides          the chapters as slides in $(SLIDES) (CHAPTER="02 04" for some)'
 	@echo 'make pdf             the whole book as dist/book.pdf, through Chromium'
 	@echo 'make zip             the site as dist/book.zip, to be opened without a server'
 	@echo 'make wheel           bnkit as a wheel in dist/, to lie beside a notebook in Colab'
@@ -127,6 +131,12 @@ bench: $(BENCH_READY)
 
 assignment: $(ALL_READY)
 	$(PYTHON) scripts/make_assignment.py $(call quoted,$(COURSE)) $(CHAPTER)
+
+grade: $(ALL_READY)
+	$(PYTHON) scripts/grade_class.py $(call quoted,$(COURSE)) $(CHAPTER)
+
+slides: $(ALL_READY)
+	$(PYTHON) -m slides $(call quoted,$(SLIDES)) $(CHAPTER)
 
 pdf: $(ALL_READY)
 	$(JUPYTER_BOOK) build . --path-output $(call quoted,$(OUT)) --builder singlehtml --quiet

@@ -25,8 +25,9 @@ LAYERS = {  # a part of bnkit and what it may import beside itself
     "training": {"storage"},
     "distributed": {"functional", "layers", "shapes", "training"},
     "plots": set(),
+    "doctor": {"training"},
     "reference": {"data", "distributed", "models", "training"},
-    "cli": {"reference"},
+    "cli": {"doctor", "reference"},
     "__main__": {"cli"},
     "book": {"data", "distributed", "functional", "layers", "models", "plots", "relatives"}
     | {"storage", "training"},
@@ -143,7 +144,7 @@ def uses(path: Path) -> set[str]:
 
 
 def test_every_public_name_has_a_user():
-    paths = [p for pattern in ("bench", "scripts", "_ext") for p in ROOT.glob(f"{pattern}/*.py")]
+    paths = [p for pattern in ("bench", "scripts", "slides", "_ext") for p in ROOT.glob(f"{pattern}/*.py")]
     shown = [words_of(notebook_code(path)) for path in ROOT.glob("chapters/[0-9]*.ipynb")]
     shown += [uses(path) for path in paths]
     tested = set().union(*(uses(path) for path in ROOT.glob("tests/*.py")))

@@ -1,0 +1,1 @@
+"""Slides of the chapters: what a lecturer shows, taken from the notebooks by rule."""
