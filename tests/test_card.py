@@ -6,13 +6,16 @@ import sys
 from email.message import Message
 
 import pytest
+import torch.nn.functional as F
 from docutils.nodes import make_id
 
 from bnkit.book import reread
-from bnkit.book.cards import RECORDS, exercise
+from bnkit.book.cards import RECORDS, exercise, progress
 from bnkit.book.fresh import same_code
 from bnkit.book.prints import CHARACTERS, LINES, printed
+from bnkit.book.records import keep, record_of
 from bnkit.book.registry import EXERCISES
+from bnkit.book.result import CheckResult
 
 SECTIONS = sorted({m.section for e in EXERCISES.values() for m in [*e.mistakes, e]})
 
@@ -159,6 +162,27 @@ def test_hints_and_solution_step_back_after_a_pass(define):
     define(WRONG)
     card.check()
     assert card.hint_button.layout.display != "none"
+
+
+def test_a_ready_made_answer_is_right_and_leaves_the_exercise_open(monkeypatch):
+    def forward(x, weight, bias, eps):
+        return F.batch_norm(x, None, None, weight, bias, training=True, eps=eps)
+
+    monkeypatch.setattr(sys.modules["__main__"], "forward", forward, raising=False)
+    (rows,) = progress("02_equations").children
+    head, buttons, found, _, answers = exercise("forward", forward).children
+    buttons.children[0].click()
+    assert "Right, and ready-made" in found.value
+    assert "write it yourself" in found.value
+    assert "right, but ready-made, 1 attempt" in head.value
+    assert "Solution" in answers.value  # nothing steps back
+    assert buttons.children[1].layout.display != "none"
+    assert "0 of 1 exercises passed" in rows.value
+
+
+def test_a_check_that_breaks_is_no_attempt():
+    keep("to_pytorch", CheckResult("to_pytorch", "broken"))
+    assert record_of("to_pytorch").words == "○ not started"
 
 
 # The link to reread

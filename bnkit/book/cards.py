@@ -73,7 +73,8 @@ def exercise(name: str, answer: Callable) -> object:
     """Show an exercise: what to write, a check, hints and the solution.
 
     With a kernel each press of Check takes the function or class that has the answer's name by
-    then, counts the attempt and says what was found. In a notebook that is executed for the page
+    then, and says what was found. It counts as an attempt, unless the code is the same as last
+    time: then the card asks whether its cell was run. In a notebook that is executed for the page
     the answer is checked once, and hints and solution are folded, so that no kernel is needed.
 
     Args:

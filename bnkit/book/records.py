@@ -16,6 +16,7 @@ class Record:
 
     attempts: int = 0
     passed: bool = False
+    ready_made: bool = False  # right, and not the exercise
     hints: int = 0
     answer: Callable | None = None  # what was checked last
     result: CheckResult | None = None
@@ -28,6 +29,8 @@ class Record:
         if not self.attempts:
             return "○ not started"
         count = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        if self.ready_made:
+            return f"◐ right, but ready-made, {count}"
         return f"✓ passed, {count}" if self.passed else f"… tried, {count}"
 
 
@@ -43,8 +46,9 @@ def record_of(name: str) -> Record:
 def keep(name: str, result: CheckResult, counts: bool = True) -> None:
     """Keep a result, count it where it counts, and tell whoever listens."""
     record = record_of(name)
-    record.attempts += counts and result.status != "not started"
-    record.passed = result.passed
+    record.attempts += counts and result.status not in ("not started", "broken")
+    record.ready_made = result.passed and bool(result.ready_made)
+    record.passed = result.passed and not record.ready_made
     record.result = result
     tell()
 
