@@ -3,7 +3,7 @@
 Usage: python scripts/make_assignment.py COURSE [CHAPTER ...]       (default: every chapter)
 
 COURSE is the course's folder; CHAPTER a number such as 02. Each chapter becomes one assignment:
-COURSE/source holds it with solutions and hidden tests, COURSE/release without. An assignment that
+COURSE/source holds it with solutions, COURSE/release without. An assignment that
 is there already is made anew; submissions and grades stay.
 """
 
@@ -19,25 +19,33 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from bnkit.book.exercise import Exercise
+from bnkit.book.grading.notebook import ALL, ANSWER, SMALLEST, cell_id
 from bnkit.book.registry import EXERCISES, exercises_of
+from bnkit.book.run import LIMIT
 
 BOOK = Path(__file__).parents[1] / "chapters"
-VISIBLE, HIDDEN = 1, 2  # points
+SMALL, WHOLE = 1, 2  # points for the smallest input, and for all
 CONFIG = '''"""Settings of the course; nbgrader reads them in this folder."""
+
+from bnkit.book.grading.course import configure
 
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "batch-normalization"
 c.ClearSolutions.code_stub = {"python": "raise NotImplementedError"}
-c.ExecutePreprocessor.timeout = 120  # seconds for a cell; the first one imports torch
+configure(c)  # answers run in a process of their own, and another one judges them
+# c.ExerciseJudge.seconds = 10.0  # that the answer to an exercise may take
+# c.ExerciseJudge.credit_ready_made = True  # points for nn.BatchNorm1d and other finished answers
+c.ExecutePreprocessor.timeout = 120  # seconds for a cell, where you add tests of your own
 '''
 INTRODUCTION = """# Exercises: {title}
 
 They belong to chapter {number} of *Batch Normalization, Measured*. Replace each line that raises
-`NotImplementedError` by your code. The cell below it holds a small test: run it. When you hand in,
-further tests run that you do not see.
+`NotImplementedError` by your code, and run the two tests below it: one with the smallest input,
+one with all inputs. The second names the mistake that it sees. When you hand in, both run again.
 
-Use no layer of PyTorch that does the whole exercise for you. `check("{name}", {answer})` from
-`bnkit.book.registry` tells you which mistake it sees."""
+A layer or function that does the whole exercise for you earns no points, unless your teacher says
+so. While an answer is graded it has {seconds:g} seconds, and it can neither start other programs
+nor write files outside a folder of its own."""
 IMPORTS = """import copy
 import math
 
@@ -46,14 +54,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from bnkit.book.registry import check"""
-SMALL = """# A small case
+SMALL_TEST = """# The smallest input
 result = check("{name}", {answer}, smallest=True)
-assert result.passed, result"""
-WHOLE = """# All cases; you do not see this test
-### BEGIN HIDDEN TESTS
+assert result.passed, result.headline"""
+WHOLE_TEST = """# All inputs
 result = check("{name}", {answer})
-assert result.passed, result
-### END HIDDEN TESTS"""
+assert result.passed, result"""
 
 
 def locked(grade_id: str, points: int | None = None) -> dict:
@@ -75,28 +81,22 @@ def statement(exercise: Exercise, number: int) -> str:
         f"<details><summary>Hint {i}</summary>\n\n{hint}\n\n</details>"
         for i, hint in enumerate(exercise.hints, start=1)
     )
-    points = VISIBLE + HIDDEN
+    points = SMALL + WHOLE
     return f"**{number}. {exercise.title}** ({points} points). {exercise.statement}\n\n{hints}"
 
 
 def cells_of(exercise: Exercise, number: int) -> list[NotebookNode]:
-    """Statement, answer, visible test and hidden test."""
-    name = exercise.name.replace("_", "-")
-    contents = [
-        (new_markdown_cell, "statement", statement(exercise, number), locked),
-        (new_code_cell, "answer", exercise.marked, answered),
-        (new_code_cell, "small", SMALL, lambda grade_id: locked(grade_id, VISIBLE)),
-        (new_code_cell, "whole", WHOLE, lambda grade_id: locked(grade_id, HIDDEN)),
+    """Statement, answer, a test with the smallest input, and one with all."""
+    call = {"name": exercise.name, "answer": exercise.answer}
+    task, answer, small, whole = (
+        cell_id(exercise, k) for k in ("statement", ANSWER, SMALLEST, ALL)
+    )
+    return [
+        new_markdown_cell(statement(exercise, number), metadata=locked(task), id=task),
+        new_code_cell(exercise.marked, metadata=answered(answer), id=answer),
+        new_code_cell(SMALL_TEST.format(**call), metadata=locked(small, SMALL), id=small),
+        new_code_cell(WHOLE_TEST.format(**call), metadata=locked(whole, WHOLE), id=whole),
     ]
-    cells = []
-    for make, kind, text, metadata in contents:
-        text = (
-            text.format(name=exercise.name, answer=exercise.answer)
-            if text in (SMALL, WHOLE)
-            else text
-        )
-        cells.append(make(text, metadata=metadata(f"{name}-{kind}"), id=f"{name}-{kind}"))
-    return cells
 
 
 def title(chapter: str) -> str:
@@ -110,16 +110,12 @@ def title(chapter: str) -> str:
 
 def assignment(chapter: str) -> NotebookNode:
     """The teacher's notebook of a chapter's exercises."""
-    exercises = exercises_of(chapter)
-    first = exercises[0]
-    text = INTRODUCTION.format(
-        title=title(chapter), number=int(chapter[:2]), name=first.name, answer=first.answer
-    )
+    text = INTRODUCTION.format(title=title(chapter), number=int(chapter[:2]), seconds=LIMIT)
     cells = [
         new_markdown_cell(text, metadata=locked("introduction"), id="introduction"),
         new_code_cell(IMPORTS, metadata=locked("imports"), id="imports"),
     ]
-    for number, exercise in enumerate(exercises, start=1):
+    for number, exercise in enumerate(exercises_of(chapter), start=1):
         cells += cells_of(exercise, number)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return new_notebook(cells=cells, metadata={"kernelspec": kernel})
@@ -146,19 +142,6 @@ def write_sources(course: Path, names: list[str]) -> None:
         nbformat.write(assignment(name), folder / f"{name}.ipynb")
 
 
-def load_api(course: Path):
-    """nbgrader's API for a course's folder, with the settings that lie there."""
-    from nbgrader.apps import NbGraderAPI
-    from traitlets.config import PyFileConfigLoader
-
-    # nbgrader calls alembic by its name; in an environment that is not activated it is not found.
-    programs = str(Path(sys.executable).parent)
-    os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", "")])
-    config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
-    config.CourseDirectory.root = str(course.resolve())
-    return NbGraderAPI(config=config)
-
-
 def main(arguments: list[str]) -> int:
     if not arguments:
         print(__doc__, file=sys.stderr)
@@ -170,7 +153,9 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     write_sources(course, names)
-    api = load_api(course)
+    from bnkit.book.grading.course import load_course
+
+    api = load_course(course)
     for name in names:
         made = api.generate_assignment(name, force=True, create=True)
         if not made["success"]:
