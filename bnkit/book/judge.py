@@ -90,15 +90,17 @@ def _told(exercise: Exercise, seen: Sequence[Observation], looked_at: Sequence[i
     view = [exercise.expected[i] for i in looked_at], [seen[i] for i in looked_at]
     if all(each.error for each in seen):
         return None
-    two = _two_at_once(exercise, seen, looked_at)
+    everything = range(len(seen))  # what two mistakes give is looked at closely
+    two = _two_at_once(exercise, seen, everything)
     if two:
         return _words(two, " and ")
     kind = DETACHED if no_gradient(exercise.expected, seen) else kind_differs(*view)
     if kind:
         return (*kind, exercise.section)
-    related = relation([exercise.probes[i].inputs for i in looked_at], *view)
+    inputs = [probe.inputs for probe in exercise.probes]
+    related = relation(inputs, exercise.expected, seen)
     whole = related and " differs" not in related.name
-    loudest = None if whole else partly(exercise.expected, seen, exercise.known, looked_at)
+    loudest = None if whole else partly(exercise.expected, seen, exercise.known, everything)
     if loudest:
         return _words([loudest], "", ", and something else")
     return (related.name, related.hint, exercise.section) if related else None

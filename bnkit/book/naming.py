@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 
 from torch import Tensor
 
@@ -75,6 +76,14 @@ class _Compared:
         ]
 
     @cached_property
+    def masks(self) -> list[int]:
+        """The bits of each quantity that shows in two probes at least."""
+        masks: dict[str, list[int]] = {}
+        for bit, (_, name) in enumerate(self.keys):
+            masks.setdefault(name, []).append(1 << bit)
+        return [sum(bits) for bits in masks.values() if len(bits) > 1]
+
+    @cached_property
     def own(self) -> Likeness:
         return Likeness.of(self.seen, self.expected, self.seen, self.keys)
 
@@ -108,25 +117,25 @@ def likely_pairs(
 def partly(
     expected: Run, seen: Run, runs: Sequence[tuple[object, Run]], looked_at: Sequence[int]
 ) -> object | None:
-    """The mistake that explains most of what is wrong, and contradicts nothing; None in a tie."""
+    """The mistake that explains a whole quantity in all probes, and contradicts nothing.
+
+    One probe alone would not do: there many mistakes give the same. None where several fit.
+    """
     told = _Compared(expected, seen, runs, looked_at)
-    wrong = ((1 << len(told.keys)) - 1) & ~told.own.right
-    counts: dict[int, tuple[int, object]] = {}
+    own, masks = told.own.right, told.masks
+    found: dict[int, tuple[int, object]] = {}
     for likeness, (mistake, _) in zip(told.each, runs, strict=True):
-        if told.own.right & ~likeness.right:
+        if own & ~likeness.right:
             continue  # it would show where all is right
-        count = (wrong & likeness.same & ~likeness.right).bit_count()
-        counts[id(mistake)] = max(
-            counts.get(id(mistake), (0, mistake)), (count, mistake), key=_first
+        count = sum(
+            not mask & ~likeness.same and bool(mask & ~own & ~likeness.right) for mask in masks
         )
-    ranked = sorted(counts.values(), key=_first, reverse=True)
-    if not ranked or not ranked[0][0]:
-        return None
-    return ranked[0][1] if len(ranked) == 1 or ranked[0][0] > ranked[1][0] else None
-
-
-def _first(entry: tuple) -> int:
-    return entry[0]
+        if count:
+            best = max(found.get(id(mistake), (0, mistake)), (count, mistake), key=itemgetter(0))
+            found[id(mistake)] = best
+    ranked = sorted(found.values(), key=itemgetter(0), reverse=True)
+    single = len(ranked) == 1 or (ranked and ranked[0][0] > ranked[1][0])
+    return ranked[0][1] if single else None
 
 
 # What is wrong with the kind of a result, whatever its numbers
