@@ -75,6 +75,7 @@ book: $(BOOK_READY) html
 # A second strict build would exit 0 in spite of a warning, since Sphinx skips unchanged pages: start afresh.
 html: $(BOOK_READY)
 	@rm -rf $(call quoted,$(OUT)/_build/.doctrees) $(call quoted,$(SITE)) $(call quoted,$(OUT)/_build/jupyter_execute)
+	@$(PYTHON) scripts/fetch_pyodide.py
 	$(JUPYTER_BOOK) build . --path-output $(call quoted,$(OUT)) --warningiserror --keep-going --quiet
 
 install: $(ALL_READY)
