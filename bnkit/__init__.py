@@ -14,6 +14,7 @@ __all__ = [
     "cli",
     "data",
     "distributed",
+    "doctor",
     "functional",
     "layers",
     "models",

@@ -1,5 +1,8 @@
 """The command line: ``python -m bnkit train`` runs the reference example.
 
+``python -m bnkit examine package.module:make_model`` prints what `bnkit.doctor` finds in a model of
+your own, and ends with code 1 at an error.
+
 ``torchrun --nproc-per-node=2 -m bnkit train --sync-bn`` runs it in two processes: the same flags,
 the same lines, the same numbers up to rounding.
 
@@ -25,6 +28,7 @@ import bnkit
 
 __all__ = ["main", "parse"]
 
+SEVERITIES = ("error", "warning", "note")  # `bnkit.doctor.finding.SEVERITIES`
 NORMS = ("torch", "bnkit", "none", "layer")  # `bnkit.models.NORMS`, which needs torch
 MONITORED = ("train_loss", "val_loss", "val_accuracy")  # `bnkit.training.loop.MONITORED`
 
@@ -64,7 +68,16 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     _add_flags(train)
     train.set_defaults(parser=train)
+    doctor = commands.add_parser(
+        "examine",
+        help="look for what goes wrong with the normalization layers of a model",
+        allow_abbrev=False,
+    )
+    _add_examine_flags(doctor)
+    doctor.set_defaults(parser=doctor)
     options = parser.parse_args(arguments)
+    if options.command != "train":
+        return options
     for other in ("checkpoint", "resume"):
         if _same_file(options.save, getattr(options, other)):
             train.error(
@@ -80,8 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Its words; ``None`` takes those of the process.
 
     Returns:
-        The exit code: 0; 1 where the training ended in a loss that is no number; 130 after an
-        interrupt from the keyboard.
+        The exit code: 0; 1 where the training ended in a loss that is no number, or where a
+        model was found ill; 130 after an interrupt from the keyboard.
 
     Raises:
         SystemExit: A value is bad (code 2).
@@ -94,9 +107,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse(arguments)
     try:
-        with _ending_at_once():
-            from bnkit import reference  # torch takes seconds, and a wrong flag needs none of it
-        return reference.run(options)
+        with _ending_at_once():  # torch takes seconds, and a wrong flag needs none of it
+            if options.command == "train":
+                from bnkit.reference import run
+            else:
+                from bnkit.doctor.command import run
+        return run(options)
     except KeyboardInterrupt:
         return 130
 
@@ -150,6 +166,26 @@ def _add_flags(train: argparse.ArgumentParser) -> None:
         default=True,
         help="end with the weights of the best epoch",
     )
+
+
+def _add_examine_flags(doctor: argparse.ArgumentParser) -> None:
+    add = doctor.add_argument
+    add("model", type=_callable_name, help="package.module:make_model, called without arguments")
+    add("--weights", type=_input_file, help="file with its state_dict")
+    made = "package.module:make_loader, called without arguments, for batches to measure on"
+    add("--data", type=_callable_name, help=made)
+    add("--eval", action="store_true", help="examine it in evaluation mode, not as it was made")
+    add("--json", action="store_true", help="print the report as JSON")
+    grave = "severity from which on the exit code is 1 (default: error)"
+    add("--fail-on", choices=SEVERITIES, default="error", help=grave)
+
+
+def _callable_name(text: str) -> str:
+    module, colon, name = text.partition(":")
+    words = [*module.split("."), name]
+    if not colon or not all(word.isidentifier() for word in words):
+        raise argparse.ArgumentTypeError(f"expected package.module:function, got {text!r}")
+    return text
 
 
 def _value(
