@@ -46,6 +46,24 @@ _TEST = torch.tensor(
 )
 _LEVEL = torch.tensor([[1.0, 0.5, 0.0, 0.0], [2.0, 0.5, 0.0, 1.0], [0.0, 0.5, 0.0, 0.0]])
 _OTHER = torch.tensor([[0.0, 0.5, 0.0, 3.0], [0.0, 0.5, 0.7, 0.0]])
+
+
+def _many(images: int) -> dict[str, Tensor]:
+    """Three of seven pixels dead, two that hardly vary; about half of all change in each image."""
+    draw = torch.Generator().manual_seed(images)
+    batch = torch.randint(5, (6, 7), generator=draw) / 4
+    batch[:, [0, 2, 5]] = torch.tensor([0.0, 0.5, 1.0])
+    batch[:, 3] = torch.tensor([0.25, 0.25, 0.25, 0.5, 0.25, 0.25])
+    batch[:, 6] = torch.tensor([0.75, 0.5, 0.75, 0.0, 0.75, 0.75])
+    test = torch.randint(5, (images, 7), generator=draw) / 4
+    test = torch.where(test.roll(1, 0) > 0.25, test, batch[0])
+    test[::4], test[2::7] = batch[0], 0.0  # nothing changed; all black
+    dead = torch.tensor([0, 2, 5])
+    test[1::6, dead] = batch[0, dead]  # living pixels alone changed
+    test[3::6] = batch[0] + torch.tensor([0.25, 0, 0, 0, 0, 0, 0])  # a dead pixel alone changed
+    return {"batch": batch, "test": test}
+
+
 _COUNTS = ("number of dead pixels", "share of images")
 
 
@@ -53,9 +71,10 @@ _DEAD_PIXELS = Exercise(
     name="dead_pixels",
     chapter=CHAPTER,
     title="Batches wake dead pixels",
-    statement="Write `dead_pixels(batch, test)` for two tensors of shape (N, C). A pixel is dead "
-    "if it has the same value in every row of `batch`. Return how many are dead, and "
-    "the share of the rows of `test` in which at least one of them has another value.",
+    statement="Write `dead_pixels(batch, test)` for tensors of shapes (N, C) and (M, C). A pixel "
+    "is dead if it has exactly the same value in every row of `batch`. Return two numbers: how "
+    "many are dead, and the share (from 0 to 1) of the rows of `test` in which at least one of "
+    "them has another value than in `batch`.",
     hints=(
         "Compare every row of the batch with its first row.",
         "A column is dead if `all` of its comparisons hold. Over which axis is that?",
@@ -68,25 +87,100 @@ _DEAD_PIXELS = Exercise(
         calls({"batch": _BATCH, "test": _TEST}, _COUNTS),
         calls({"batch": _LEVEL, "test": _OTHER}, _COUNTS),
         calls({"batch": _LEVEL, "test": _OTHER[[1, 0, 0]]}, _COUNTS),
+        calls({"batch": _LEVEL, "test": _OTHER[[1]]}, _COUNTS),
+        calls(_many(9), _COUNTS),
+        calls(_many(31), _COUNTS),
     ],
     mistakes=[
         Mistake("living pixels counted", PIXELS,
             "(batch == batch[0]).all(dim=0) -> ~(batch == batch[0]).all(dim=0)",
-            "Count by hand, in the sample. Do you count the pixels that vary, or the others?"),
+            "Count by hand, in the sample. Do you count the pixels that vary, or the others?",
+            ("return dead.sum() -> return (~dead).sum()",)),
         Mistake("only black taken for dead", PIXELS, "(batch == batch[0]) -> (batch == 0)",
             "A pixel that is white in every image of the batch: what is its variance?"),
-        Mistake("woken taken for not black", PIXELS, "!= batch[0, dead] -> != 0",
-            "A pixel is white in the whole batch, and white in a test image. Has it woken?"),
-        Mistake("share of pixels in place of images", PIXELS, ".any(dim=1) -> ",
-            "An image with two woken pixels is one image. What does your average run over?"),
-        Mistake("images with all dead pixels woken", PIXELS, ".any(dim=1) -> .all(dim=1)",
-            "Is one woken pixel enough, or must every dead pixel wake?"),
-        Mistake("number of images in place of their share", PIXELS,
-            "touched.float().mean() -> touched.sum()",
-            "Twice as many test images: should the second number double?"),
+        Mistake("only the first two rows compared", PIXELS,
+            "(batch == batch[0]).all(dim=0) -> (batch[0] == batch[1])",
+            "The third row of the batch may differ where the first two agree. Do you look at it?"),
+        Mistake("one equal row taken for all", PIXELS,
+            "(batch == batch[0]).all(dim=0) -> (batch[1:] == batch[0]).any(dim=0)",
+            "Must all rows of the batch agree with the first, or is one enough?",
+            ("(batch == batch[0]).all(dim=0) -> (batch == batch[0]).any(dim=0)",
+             "(batch == batch[0]).all(dim=0) -> torch.tensor([len(c.unique()) < len(c) for c in "
+             "batch.T])", "(batch == batch[0]).all(dim=0) -> (batch[-1] == batch[0])")),
+        Mistake("nearly equal values taken for equal", PIXELS,
+            "(batch == batch[0]).all(dim=0) -> batch.std(dim=0) < 0.25",
+            "Which of your pixels vary a little? The statement asks for exactly one value.",
+            ("(batch == batch[0]).all(dim=0) -> batch.std(dim=0) < 0.15",
+             "(batch == batch[0]).all(dim=0) -> batch.std(dim=0) < 0.5",
+             "(batch == batch[0]).all(dim=0) -> batch.std(dim=0, unbiased=False) < 0.15",
+             "(batch == batch[0]).all(dim=0) -> torch.tensor([len(c.unique()) < 3 for c in "
+             "batch.T])")),
         Mistake("constant rows in place of columns", PIXELS,
             "dead.sum() -> (batch == batch[:, :1]).all(dim=1).sum()",
             "A pixel is a column of the batch. Along which axis must it not change?"),
+        Mistake("dead pixels of test in place of batch", PIXELS,
+            "(batch == batch[0]).all(dim=0) -> (test == test[0]).all(dim=0)",
+            "Which of the two tensors decides whether a pixel is dead?",
+            ("(batch == batch[0]).all(dim=0) -> "
+             "(torch.cat([batch, test]) == batch[0]).all(dim=0)",)),
+        Mistake("share of pixels in place of their number", PIXELS,
+            "dead.sum() -> dead.float().mean()",
+            "Twice as many pixels, all dead: should the first number double?"),
+        Mistake("all pixels looked at, living ones too", PIXELS,
+            "(test[:, dead] != batch[0, dead]) -> (test != batch[0])",
+            "A living pixel has many values in the batch. Does a new one wake it?"),
+        Mistake("living pixels looked at in test", PIXELS,
+            "(test[:, dead] != batch[0, dead]) -> (test[:, ~dead] != batch[0, ~dead])",
+            "Which pixels can wake up: those that vary in the batch, or the others?"),
+        Mistake("woken taken for not black", PIXELS, "!= batch[0, dead] -> != 0",
+            "A pixel is white in the whole batch, and white in a test image. Has it woken?"),
+        Mistake("only brighter or only darker values counted", PIXELS, "!= batch -> > batch",
+            "The statement asks for another value. Can it be smaller, and can it be larger?",
+            ("!= batch -> < batch",)),
+        Mistake("compared with another image than the batch's", PIXELS,
+            "!= batch[0, dead] -> != test[0, dead]",
+            "With which value do you compare a test image? It should come from the batch.",
+            ("!= batch[0, dead] -> != test[:, dead].mean(dim=0)", "!= batch[0, dead] -> != "
+             "test[-1, dead]")),
+        Mistake("the batch compared with itself", PIXELS, "(test[:, dead] != -> (batch[:, dead] !=",
+            "Which of the two tensors can hold a value that the batch does not?"),
+        Mistake("share of pixels in place of images", PIXELS, ".any(dim=1) -> ",
+            "An image with two woken pixels is one image. What does your average run over?",
+            ("touched.float() -> (test[:, dead] != batch[0, dead]).float().sum(dim=1)",
+             "touched.float() -> ((test != batch[0]) & dead).float().mean(dim=1)")),
+        Mistake("share of the dead pixels that wake", PIXELS, ".any(dim=1) -> .any(dim=0)",
+            "Your second number is a share of pixels. Of what does the statement ask the share?",
+            (".any(dim=1) -> .all(dim=0)",)),
+        Mistake("images with all dead pixels woken", PIXELS, ".any(dim=1) -> .all(dim=1)",
+            "Is one woken pixel enough, or must every dead pixel wake?"),
+        Mistake("at least two woken pixels asked for", PIXELS, ".any(dim=1) -> .sum(dim=1) > 1",
+            "Is one woken pixel enough?", (".any(dim=1) -> .sum(dim=1) == 1",)),
+        Mistake("images in which nothing wakes", PIXELS, "touched.float() -> 1 - touched.float()",
+            "Your share and the right one add up to 1. Which images do you count?"),
+        Mistake("whether any image wakes, not how many", PIXELS, ".any(dim=1) -> .any()",
+            "Half of the test images wake a pixel. Which share do you return?"),
+        Mistake("share rounded", PIXELS, "touched.float().mean().item() -> touched.float().mean()"
+            ".item() // 1", "Half of the test images wake a pixel. Which share do you return?",
+            ("touched.float().mean().item() -> round(touched.float().mean().item())",
+             "touched.float().mean().item() -> round(touched.float().mean().item(), 1)")),
+        Mistake("number of images in place of their share", PIXELS,
+            "touched.float().mean() -> touched.sum()",
+            "Twice as many test images: should the second number double?"),
+        Mistake("share in percent", PIXELS, "touched.float() -> 100 * touched.float()",
+            "A share lies between 0 and 1. What is yours if every image wakes a pixel?"),
+        Mistake("divided by the size of the batch", PIXELS,
+            "touched.float().mean() -> (touched.sum() / len(batch))",
+            "Of which images is it a share: those of test, or those of batch?",
+            ("touched.float().mean() -> (touched.sum() / test.shape[1])",
+             "touched.float().mean() -> (touched.sum() / dead.sum())")),
+        Mistake("number and share swapped", PIXELS, "return dead.sum().item(), touched.float()"
+            ".mean().item() -> return touched.float().mean().item(), dead.sum().item()",
+            "Compare the order of your two numbers with the one asked for."),
+        Mistake("which pixels, not how many", PIXELS, "return dead.sum().item() -> return dead",
+            "The first number is a count. What do you return in its place?",
+            ("return dead.sum().item() -> return dead.nonzero()[:, 0]",)),
+        Mistake("which images, not their share", PIXELS, "touched.float().mean().item() -> touched",
+            "The second number is a share. What do you return in its place?"),
     ],
     section=PIXELS,
 )  # fmt: skip
@@ -130,7 +224,7 @@ _PROPAGATE_CENTERED = Exercise(
     title="A tug of war",
     statement="Write `propagate_centered(x, weights)`: for each matrix multiply, subtract from "
     "each unit its mean over the examples, keep that z, and go on with its ReLU. Return "
-    "the list of all z.",
+    "the list of all z, one for each matrix.",
     hints=(
         "Start from `propagate`: which line stands between the product and the ReLU?",
         "x has shape (N, C). A unit is a column, an example a row.",
@@ -143,24 +237,88 @@ _PROPAGATE_CENTERED = Exercise(
             [[1.0, -2.0], [2.0, 0.5], [6.0, 1.0], [0.0, 3.0]],
             [[[0.5, -1.0, 2.0], [1.0, 1.0, 0.25]], [[1.0], [2.0], [-0.5]]],
         ),
+        _propagates(
+            [[1.0, -2.0], [2.0, 0.5], [6.0, 1.0], [0.0, 3.0], [5.0, 0.0]],
+            [[[0.5, -1.0], [1.0, 1.5]], [[1.0, 0.5], [2.0, -0.5]], [[1.0, -2.0], [0.5, 3.0]]],
+        ),
     ],
     mistakes=[
         Mistake("not centered", STACK, Patch("        z = z - z.mean(dim=0)\n", ""),
             "Compute the mean of each column of your first z."),
+        Mistake("centered in some layers alone", STACK,
+            "z = z - z.mean(dim=0) -> z = z if layers else z - z.mean(dim=0)",
+            "Compute the mean of each column of every z. Which are not zero?",
+            ("z = z - z.mean(dim=0) -> z = z if len(layers) < len(weights) - 1 else z - z.mean(0)",
+             "z = z - z.mean(dim=0) -> z = z - z.mean(dim=0) if len(layers) < len(weights) - 1 else"
+             " z", "z = z - z.mean(dim=0) -> z = z - z.mean(dim=0) if layers else z")),
         Mistake("wrong axis", STACK, "z.mean(dim=0) -> z.mean(dim=1, keepdim=True)",
             "A unit is a column. Which numbers share a mean?"),
         Mistake("one mean for all units", STACK, "z.mean(dim=0) -> z.mean()",
-            "Has each of your columns the mean 0, or only all of them together?"),
+            "Has each of your columns the mean 0, or only all of them together?",
+            ("z.mean(dim=0) -> x.mean()",)),
+        Mistake("another center than the mean", STACK, "z.mean(dim=0) -> z.median(dim=0).values",
+            "Compute the mean of each column of your first z. Is it zero?",
+            ("z.mean(dim=0) -> z.amin(dim=0)", "z.mean(dim=0) -> z.amax(dim=0)", "z.mean(dim=0) "
+             "-> z.sum(dim=0)", "z.mean(dim=0) -> z[0]",
+             "z.mean(dim=0) -> z.sum(dim=0) / (len(z) - 1)",
+             "z.mean(dim=0) -> z.sum(dim=0) / z.shape[1]")),
+        Mistake("mean added, not subtracted", STACK, "z - z.mean -> z + z.mean",
+            "Compute the mean of each column of your first z. Is it zero, or has it doubled?",
+            ("z = z - z.mean(dim=0) -> z = z.mean(dim=0) - z",)),
+        Mistake("mean of what comes in subtracted", STACK,
+            "z.mean(dim=0) -> x.mean(dim=1, keepdim=True)",
+            "Whose mean do you subtract: that of z, or that of the layer's input?"),
         Mistake("divided by the standard deviation too", STACK,
             "z = z - z.mean(dim=0) -> z = (z - z.mean(dim=0)) / z.std(dim=0, unbiased=False)",
             "The exercise takes one half of the normalizer away. Which operation is left?",
-            ("z = z - z.mean(dim=0) -> z = (z - z.mean(dim=0)) / z.std(dim=0)",)),
+            ("z = z - z.mean(dim=0) -> z = (z - z.mean(dim=0)) / z.std(dim=0)",
+             "z = z - z.mean(dim=0) -> z = (z - z.mean(dim=0)) / torch.sqrt("
+             "z.var(dim=0, unbiased=False) + 1e-5)")),
+        Mistake("divided in place of centered", STACK,
+            "z - z.mean(dim=0) -> z / z.std(dim=0, unbiased=False)",
+            "The exercise takes one half of the normalizer away. Which operation is left?",
+            ("z - z.mean(dim=0) -> z / z.std(dim=0)",)),
         Mistake("uncentered values passed on", STACK, "x = z.relu() -> x = (x @ weight).relu()",
             "Your first z is right, the second is not. What did the second layer receive?"),
+        Mistake("uncentered values kept", STACK, "layers.append(z) -> layers.append(x @ weight)",
+            "Compute the mean of each column of your first z. Which of the two do you keep?"),
         Mistake("ReLU forgotten", STACK, "x = z.relu() -> x = z",
             "Your first z is right, the second is not. What did the second layer receive?"),
+        Mistake("another function than ReLU", STACK, "z.relu() -> z.tanh()",
+            "Your first z is right, the second is not. What does ReLU make of −1, and of 2?",
+            tuple(f"z.relu() -> {other}" for other in (
+                "z.sigmoid()", "z.abs()", "F.leaky_relu(z)", "F.leaky_relu(z, 0.1)", "F.gelu(z)",
+                "F.elu(z)", "F.silu(z)", "F.softplus(z)", "-z.relu()", "(-z).relu()", "z.square()",
+                "F.leaky_relu(z, 0.2)"))),
         Mistake("values after the ReLU kept", STACK, "layers.append(z) -> layers.append(z.relu())",
             "Can a z be negative? Can yours?"),
+        Mistake("ReLU before the mean is subtracted", STACK,
+            ("z = x @ weight -> z = (x @ weight).relu()", "x = z.relu() -> x = z"),
+            "Which comes first, centering or ReLU? Are your z centered values, or centered ReLUs?",
+            ("z = x @ weight -> z = (x @ weight).relu()",)),
+        Mistake("every layer fed with the first input", STACK, "x = z.relu() -> pass",
+            "What does the second layer receive?"),
+        Mistake("the last layer alone", STACK, "return layers -> return layers[-1:]",
+            "The statement asks for the list of all z. How long is yours?",
+            ("return layers -> return layers[-1]",)),
+        Mistake("stopped after the first layer", STACK,
+            Patch("    return layers", "        return layers"),
+            "How many matrices are there, and how many z? Where does your return stand?"),
+        Mistake("a layer too few", STACK, "return layers -> return layers[:-1]",
+            "How many matrices are there, and how many z?", ("in weights -> in weights[1:]",)),
+        Mistake("the input among the layers", STACK, "layers = [] -> layers = [x]",
+            "How many matrices are there, and how many z? Is x one of them?"),
+        Mistake("what goes on returned besides z", STACK,
+            Patch("    return layers", "    layers.append(x)\n    return layers"),
+            "How many matrices are there, and how many z?"),
+        Mistake("layers in the wrong order", STACK, "return layers -> return layers[::-1]",
+            "Which z comes first in your list?",
+            ("in weights -> in weights[::-1]", "in weights -> in reversed(weights)")),
+        Mistake("matrix transposed", STACK, "x @ weight -> x @ weight.T",
+            "Print the shapes of x and of the matrix. Which axis of the matrix meets the units "
+            "of x?", ("x @ weight -> F.linear(x, weight)",)),
+        Mistake("entries multiplied, no matrix product", STACK, "x @ weight -> x * weight",
+            "What is the difference between * and @?"),
     ],
     section=STACK,
 )  # fmt: skip

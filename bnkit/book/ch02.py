@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -11,8 +12,16 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from bnkit import functional
-from bnkit.book.exercise import Exercise, Mistake, Patch
-from bnkit.book.observe import Probe, calls, first_wrong_step, scattered
+from bnkit.book.exercise import Exercise
+from bnkit.book.ingredients import AXES as AXES
+from bnkit.book.ingredients import EPSILON as EPSILON
+from bnkit.book.ingredients import EQUATIONS as EQUATIONS
+from bnkit.book.ingredients import TWO_FORMULAS as TWO_FORMULAS
+from bnkit.book.ingredients import UNDO as UNDO
+from bnkit.book.ingredients import WHICH_VARIANCE as WHICH_VARIANCE
+from bnkit.book.ingredients import WRONG_GRADIENTS as WRONG_GRADIENTS
+from bnkit.book.mistakes_ch02 import FOLKLORE, FORWARD, FORWARD_2D, WHITEN
+from bnkit.book.observe import Facets, Probe, as_seen, calls, first_wrong_step, scattered
 from bnkit.book.page import Html
 from bnkit.book.quiz import Question, choice, predict
 from bnkit.plots import COLORS, to_numpy
@@ -20,18 +29,6 @@ from bnkit.plots import COLORS, to_numpy
 __all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "feature_spread", "folklore_prediction"]
 
 CHAPTER = "02_equations"
-
-EQUATIONS = "02_equations.ipynb#The equations"
-AXES = "02_equations.ipynb#Which axes?"
-EPSILON = "02_equations.ipynb#Epsilon: what happens when nothing varies"
-UNDO = "02_equations.ipynb#Gamma and beta: what they can undo"
-WHICH_VARIANCE = "02_equations.ipynb#Which variance? A batch of two decides"
-TWO_FORMULAS = "02_equations.ipynb#Two formulas for the variance, one of them dangerous"
-FOLKLORE = (
-    '02_equations.ipynb#Folklore: "the output is Gaussian" and "the features become independent"'
-)
-WRONG_GRADIENTS = "04_backward.ipynb#Four wrong versions"
-IMAGES = "05_manual_implementation.ipynb#Images: choose the axes"
 
 
 # The forward pass
@@ -65,34 +62,14 @@ def _locate(answer: Callable) -> str:
     return first_wrong_step(lambda eps: answer(x.clone(), torch.ones(3), torch.zeros(3), eps), x)
 
 
-_SLIPS = [  # of the pen, for vectors and for images
-    Mistake("mean added, not subtracted", EQUATIONS, "x_hat = (x - mean) -> x_hat = (x + mean)",
-        "Compute the mean of every feature of your output, with bias 0. What should it be?",
-        ("((x - mean) ** 2) -> ((x + mean) ** 2)",)),
-    Mistake("deviations not squared", EQUATIONS, "((x - mean) ** 2) -> (x - mean)",
-        "What is the mean of x minus its mean, before anything is squared?",
-        (" ** 2 ->  * 2", " ** 2 ->  ** 3", " ** 2 ->  ** 0")),
-    Mistake("epsilon subtracted", EPSILON, "var + eps -> var - eps",
-        "Epsilon keeps the number under the root above 0. What does yours do where var is 0?"),
-    Mistake("beta subtracted", UNDO, "+ bias -> - bias",
-        "With bias 3 the mean of your output should be 3."),
-    Mistake("divided by x_hat", UNDO, " * x_hat ->  / x_hat",
-        "Double weight, with bias 0: the output doubles. Now double x_hat. What happens?"),
-]  # fmt: skip
-_OVER_FEATURES = (
-    "mean = x.mean(dim=0) -> mean = x.mean(dim=1, keepdim=True)",
-    "2).mean(dim=0) -> 2).mean(dim=1, keepdim=True)",
-)
-_NO_KEEPDIM = (
-    "mean = x.mean(dim=0) -> mean = x.mean(dim=1)",
-    "((x - mean) ** 2).mean(dim=0) -> x.var(dim=1, unbiased=False)",
-)
 _FORWARD = Exercise(
     name="forward",
     chapter=CHAPTER,
     title="The forward pass",
     statement="Write `batch_norm_train(x, weight, bias, eps)` for `x` of shape (N, C): normalize "
-    "each feature with the mean and the biased variance of the batch, then scale and shift.",
+    "each feature with the mean and the biased variance of the batch, then scale and shift. Return "
+    "the output alone. Gradients flow to x, through the mean and the variance too; an answer in "
+    "Python's or NumPy's numbers, through which none can flow, is judged by its values.",
     hints=(
         "Four lines are enough: mean, variance, x_hat, output.",
         "Over which axis is the mean of a feature taken? Its result has shape (C,).",
@@ -111,72 +88,7 @@ _FORWARD = Exercise(
         ),
         _wide(scattered(7, 5)),
     ],
-    mistakes=[
-        Mistake("wrong axis", AXES, _OVER_FEATURES,
-            "Which numbers should share a mean: those of one example, or those of one feature? "
-            "How many means do you get for a batch of shape (3, 2)?",
-            (
-                _NO_KEEPDIM,
-                Patch("dim=0", "dim=1", all=True),
-                "mean = x.mean(dim=0) -> mean = x.mean(dim=1)",
-                "2).mean(dim=0) -> 2).mean(dim=1)",
-            )),
-        Mistake("one mean for all features", AXES, Patch("mean(dim=0)", "mean()", all=True),
-            "Two features may be measured in meters and in millimeters. How many means and "
-            "variances does a batch with two features need?",
-            ("mean = x.mean(dim=0) -> mean = x.mean()",)),
-        Mistake("one variance for all features", AXES, "2).mean(dim=0) -> 2).mean()",
-            "How many numbers does your variance hold, and how many features are there?"),
-        Mistake("unbiased variance in the forward pass", WHICH_VARIANCE,
-            "((x - mean) ** 2).mean(dim=0) -> x.var(dim=0)",
-            "Take a batch of two. By which number does your variance divide the sum of squares? "
-            "What is the default of torch.var?"),
-        Mistake(
-            "epsilon outside the root", EPSILON, "torch.sqrt(var + eps) -> (torch.sqrt(var) + eps)",
-            "Follow epsilon from left to right in the equation: is it added to a variance or to a "
-            "standard deviation?",
-        ),
-        Mistake("epsilon missing", EPSILON, " + eps -> ",
-            "What does your code return for a feature that has the same value in every example?"),
-        Mistake("epsilon fixed", EPSILON, "+ eps -> + 1e-5",
-            "Call your function with eps=0.5 and with eps=1e-5. Does anything change?"),
-        Mistake("variance as E[x²] − E[x]²", TWO_FORMULAS,
-            "((x - mean) ** 2).mean(dim=0) -> (x * x).mean(dim=0) - mean * mean",
-            "Add 10,000 to every input, in float32. The output should not change at all."),
-        Mistake("detached statistics", WRONG_GRADIENTS,
-            ("mean = x -> mean = x.detach()", "(x - mean) ** 2 -> (x.detach() - mean) ** 2"),
-            "The values are right and the gradient is not. Does each x also act through the mean "
-            "and the variance that it is part of?"),
-        Mistake("detached variance", WRONG_GRADIENTS, "(x - mean) ** 2 -> (x - mean).detach() ** 2",
-            "The values are right. One of the two statistics lets no gradient through: which one?"),
-        Mistake("detached mean", WRONG_GRADIENTS, "mean = x -> mean = x.detach()",
-            "The values are right. The gradient of x should sum to zero in every column, and yours "
-            "does not."),
-        Mistake("divided by the variance", EQUATIONS, "torch.sqrt(var + eps) -> (var + eps)",
-            "If x is in meters, the variance is in square meters. In which unit is your x_hat?"),
-        Mistake("multiplied by the standard deviation", EQUATIONS, "/ torch.sqrt -> * torch.sqrt",
-            "A feature with a large spread should be made smaller. Try one with spread 100."),
-        Mistake("mean not subtracted", EQUATIONS, "x_hat = (x - mean) -> x_hat = x",
-            "Compute the mean of every column of your output, with bias 0. What should it be?"),
-        Mistake("mean square instead of variance", EQUATIONS, "((x - mean) ** 2) -> (x**2)",
-            "Which mean is squared away in the variance: that of x, or that of x minus its mean?"),
-        Mistake("gamma and beta swapped", UNDO, "weight * x_hat + bias -> bias * x_hat + weight",
-            "With weight 1 and bias 0, what comes out of your last line?"),
-        Mistake("beta forgotten", UNDO, " + bias -> ",
-            "Call your function with two different biases. Does the output move?"),
-        Mistake("gamma forgotten", UNDO, "weight *  -> ",
-            "Call your function with two different weights. Does the output change?"),
-        Mistake("gamma and beta forgotten", UNDO, "weight * x_hat + bias -> x_hat",
-            "Which two arguments does your function never use?"),
-        Mistake("beta scaled by gamma", UNDO, "weight * x_hat + bias -> weight * (x_hat + bias)",
-            "Set weight to 0. What should be left of the output?"),
-        Mistake("not normalized", EQUATIONS,
-            "(x - mean) / torch.sqrt(var + eps) -> x / math.sqrt(1 + eps)",
-            "Multiply x by 10. Should the output change? A mean of 0 and a variance of 1 are what "
-            "a layer in evaluation mode starts with.",
-            ("(x - mean) / torch.sqrt(var + eps) -> x",)),
-        *_SLIPS,
-    ],
+    mistakes=FORWARD,
     section=EQUATIONS,
     locate=_locate,
     in_book=False,
@@ -195,11 +107,11 @@ def batch_norm_2d(x, weight, bias, eps):
 
 
 def _image_probe(
-    shape: tuple[int, ...], eps: float, gradients: bool = False, offset: float = 0.0
+    shape: tuple[int, ...], eps: float, gradients: bool = False, offset: float = 0.0, by: float = 1
 ) -> Probe:
     count, channels = torch.Size(shape).numel(), shape[1]
     inputs = {
-        "x": (torch.arange(count) ** 2 % 11 + offset).float().view(shape),
+        "x": (by * (torch.arange(count) ** 2 % 11) + offset).view(shape),
         "weight": torch.arange(channels) + 1.0,
         "bias": 2.0 - torch.arange(channels),
         "eps": eps,
@@ -222,7 +134,9 @@ _FORWARD_2D = Exercise(
     chapter=CHAPTER,
     title="The forward pass for images",
     statement="Write `batch_norm_2d(x, weight, bias, eps)` for `x` of shape (N, C, H, W): a "
-    "channel has one mean and one variance, over all examples and all pixels.",
+    "channel has one mean and one biased variance, over all examples and all pixels. Return the "
+    "output alone. Gradients flow to x, through the mean and the variance too; an answer in "
+    "Python's or NumPy's numbers, through which none can flow, is judged by its values.",
     hints=(
         "How many numbers share one mean? N · H · W of them.",
         "Pass all three axes to `mean` at once, and keep them for broadcasting.",
@@ -236,72 +150,12 @@ _FORWARD_2D = Exercise(
         _image_probe((3, 2, 2, 4), 1e-3),
         _image_probe((2, 2, 2, 2), 1e-5),
         _image_probe((2, 1, 1, 2), 1e-5, offset=10000.0),
+        _image_probe((2, 2, 1, 2), 1e-5, by=0.001),
+        _image_probe((2, 2, 1, 2), 0.5, by=0.1),
+        _image_probe((2, 2, 1, 2), 1e-5, by=0, offset=3.0),
         _wide(scattered(5, 4, 3, 5)),
     ],
-    mistakes=[
-        Mistake("statistics for every pixel", AXES, "(0, 2, 3) -> (0,)",
-            "A filter does the same thing everywhere in the image. How many means does an input of "
-            "shape (N, C, H, W) have, then?"),
-        Mistake("statistics for every example", AXES, "(0, 2, 3) -> (2, 3)",
-            "Change one image of the batch and look at the output of another. Should it move? "
-            "Which layer leaves it alone?"),
-        Mistake("statistics over the channels", AXES, "(0, 2, 3) -> (1, 2, 3)",
-            "The shape (N, C, H, W) names four axes. Which one keeps its own statistics?",
-            ("(0, 2, 3) -> (1,)", "(0, 2, 3) -> (0, 1, 3)", "(0, 2, 3) -> (0, 1, 2)")),
-        Mistake("an axis of the image left out", AXES, "(0, 2, 3) -> (0, 2)",
-            "Height and width are both positions. Over which of them does your mean extend?",
-            ("(0, 2, 3) -> (0, 3)",)),
-        Mistake("axes not kept", AXES, Patch(", keepdim=True", "", all=True),
-            "Print the shape of your mean. With which axis of x does a tensor of shape (C,) line "
-            "up?",
-            (
-                "x.mean(dims, keepdim=True) -> x.mean(dims)",
-                "2).mean(dims, keepdim=True) -> 2).mean(dims)",
-            )),
-        Mistake("one mean for all channels", AXES, "(0, 2, 3) -> (0, 1, 2, 3)",
-            "How many numbers does your mean hold, and how many channels are there?"),
-        Mistake("weight not reshaped", IMAGES,
-            ("weight.view(shape) -> weight", "bias.view(shape) -> bias"),
-            "A tensor of shape (C,) lines up with the last axis of (N, C, H, W). Which axis is "
-            "that?",
-            ("(1, -1, 1, 1) -> (2, -1, 1, 1)", "(1, -1, 1, 1) -> (1, 1, 1, -1)")),
-        Mistake("unbiased variance in the forward pass", WHICH_VARIANCE,
-            "((x - mean) ** 2).mean(dims, -> x.var(dims,",
-            "By which number does your variance divide, for 2 images of 1 × 2 pixels: 3 or 4?"),
-        Mistake("divided by N instead of N·H·W", AXES,
-            ("x.mean(dims, keepdim=True) -> x.sum(dims, keepdim=True) / len(x)",
-             "2).mean(dims, keepdim=True) -> 2).sum(dims, keepdim=True) / len(x)"),
-            "How many numbers does one channel hold in a batch of N images of H × W pixels?",
-            ("2).mean(dims, keepdim=True) -> 2).sum(dims, keepdim=True) / len(x)",)),
-        Mistake("mean of the variances of the images", "12_train_test_mismatch.ipynb#Two variances",
-            "((x - mean) ** 2).mean(dims, keepdim=True) -> "
-            "x.var((2, 3), unbiased=False, keepdim=True).mean(0, keepdim=True)",
-            "Two images, one all black and one all white: each has variance 0. Has the batch?"),
-        Mistake(
-            "epsilon outside the root", EPSILON, "torch.sqrt(var + eps) -> (torch.sqrt(var) + eps)",
-            "Is epsilon added to a variance or to a standard deviation?",
-        ),
-        Mistake("epsilon missing", EPSILON, " + eps -> ",
-            "What does your code return for a channel that has the same value in every pixel?"),
-        Mistake("variance as E[x²] − E[x]²", TWO_FORMULAS,
-            "((x - mean) ** 2).mean(dims, keepdim=True) -> "
-            "(x * x).mean(dims, keepdim=True) - mean * mean",
-            "Add 10,000 to every pixel, in float32. The output should not change at all."),
-        Mistake("gamma and beta forgotten", UNDO,
-            "weight.view(shape) * x_hat + bias.view(shape) -> x_hat",
-            "Which two arguments does your function never use?"),
-        Mistake("beta forgotten", UNDO, " + bias.view(shape) -> ",
-            "Call your function with two different biases. Does the output move?"),
-        Mistake("gamma forgotten", UNDO, "weight.view(shape) *  -> ",
-            "Call your function with two different weights. Does the output change?"),
-        Mistake("detached statistics", WRONG_GRADIENTS,
-            ("mean = x -> mean = x.detach()", "(x - mean) ** 2 -> (x.detach() - mean) ** 2"),
-            "The values are right and the gradient is not. Does each x also act through the mean "
-            "and the variance that it is part of?"),
-        Mistake("multiplied by the standard deviation", EQUATIONS, "/ torch.sqrt -> * torch.sqrt",
-            "A channel with a large spread should be made smaller. Try one with spread 100."),
-        *_SLIPS,
-    ],
+    mistakes=FORWARD_2D,
     section=AXES,
     locate=_locate_2d,
     in_book=False,
@@ -318,23 +172,57 @@ def whiten(x, eps=1e-5):
     return centered @ vectors @ torch.diag(values.rsqrt()) @ vectors.T
 
 
-def _inverse_root(x: Tensor) -> Tensor:
+def _inverse_root(x: Tensor, eps: float = 1e-5) -> Tensor:
     """By singular values: the centered batch is U S V^T, and its whitened form sqrt(N) U V^T."""
     centered = x - x.mean(0)
     left, values, right = torch.linalg.svd(centered, full_matrices=False)
-    return left @ torch.diag(values / (values.square() / len(x) + 1e-5).sqrt()) @ right
+    return left @ torch.diag(values / (values.square() / len(x) + eps).sqrt()) @ right
 
 
-_TURNED = "return centered @ vectors @ torch.diag(values.rsqrt()) @ vectors.T"
-_CHOLESKY = """factor = torch.linalg.cholesky(cov)
-    return torch.linalg.solve_triangular(factor, centered.T, upper=False).T"""
+def _at_eps(x: Tensor, eps: float) -> Probe:
+    """How much epsilon counts, for an answer that takes one."""
+
+    def run(answer: Callable) -> Facets:
+        if len(inspect.signature(answer).parameters) < 2:
+            return {"output": None, "turned": None}
+        return _up_to_a_turn(answer(x.clone(), eps), x, eps)
+
+    return Probe({"x": x, "eps": eps}, run)
+
+
+def _whitens(x: Tensor, essential: bool = True) -> Probe:
+    return Probe({"x": x}, lambda answer: _up_to_a_turn(answer(x.clone()), x, 1e-5), essential)
+
+
+def _up_to_a_turn(returned: object, x: Tensor, eps: float) -> Facets:
+    """The output; where it has the right covariances and is turned, that alone: turns are many."""
+    seen, centered = as_seen(returned), as_seen(x - x.mean(0))
+    if isinstance(seen, str) or seen.shape != x.shape:
+        return {"output": seen}
+    cov = centered.T @ centered / len(x) + eps * torch.eye(x.shape[1], dtype=seen.dtype)
+    products = centered @ torch.linalg.solve(cov, centered.T)  # of all rows, however turned
+    white = torch.allclose(seen @ seen.T, products, rtol=1e-3, atol=1e-3)
+    turned = white and not _is_root(centered.T @ seen)
+    return {"output": None if turned else seen, "turned": "yes" if turned else "no"}
+
+
+def _is_root(matrix: Tensor) -> bool:
+    """Whether a matrix is symmetric and positive, as a root that does not turn is."""
+    symmetric = torch.allclose(matrix, matrix.T, rtol=1e-3, atol=1e-3)
+    return symmetric and bool((torch.linalg.eigvalsh(matrix) > 0).all())
+
+
+_THREE = torch.tensor(
+    [[1.0, 2.0, 0.0], [3.0, 1.0, 4.0], [2.0, 6.0, 1.0], [0.0, 3.0, 2.0], [7.0, 2.0, 5.0]]
+)
+_FOUR = torch.tensor([[1.0, 5.0], [2.0, 7.0], [4.0, 6.0], [9.0, 20.0]])
 _WHITEN = Exercise(
     name="whiten",
     chapter=CHAPTER,
     title="Whitening",
-    statement="Write `whiten(x)` for `x` of shape (N, C): multiply the centered batch by the "
-    "inverse square root of its covariance matrix (divided by N), so that the outputs are "
-    "uncorrelated.",
+    statement="Write `whiten(x, eps=1e-5)` for `x` of shape (N, C): multiply the centered batch by "
+    "the inverse square root of its covariance matrix (divided by N, with eps added to its "
+    "diagonal), so that the outputs are uncorrelated. The values are looked at, no gradient is.",
     hints=(
         "The covariance matrix is a product of the centered batch with itself. Its shape is "
         "(C, C).",
@@ -346,36 +234,13 @@ _WHITEN = Exercise(
     solution=whiten,
     oracle=_inverse_root,
     probes=[
-        calls({"x": torch.tensor([[1.0, 2.0], [3.0, 1.0], [2.0, 6.0]])}),
-        calls({"x": torch.tensor([[1.0, 5.0], [2.0, 7.0], [4.0, 6.0], [9.0, 20.0]])}),
-        calls({"x": scattered(7, 3)}, essential=False),
+        _whitens(torch.tensor([[1.0, 2.0], [3.0, 1.0], [2.0, 6.0]])),
+        _whitens(_FOUR),
+        _whitens(_THREE),
+        _at_eps(_FOUR, 0.5),
+        _whitens(scattered(9, 4), essential=False),
     ],
-    mistakes=[
-        Mistake("correlations left alone", FOLKLORE,
-            "cov = centered.T @ centered / len(x) -> "
-            "cov = torch.diag((centered**2).mean(dim=0))",
-            "Print the correlation of your two outputs. Which matrix do you divide by?"),
-        Mistake("not rotated back", FOLKLORE, " @ vectors.T -> ",
-            "Your outputs are white, and turned. If x was white from the start, should it change?",
-            (Patch(_TURNED, _CHOLESKY),)),
-        Mistake("inverse without the root", FOLKLORE, "values.rsqrt() -> 1 / values",
-            "Compute the covariance of your output. Which power of the matrix makes it the "
-            "identity?"),
-        Mistake("root without the inverse", FOLKLORE, "values.rsqrt() -> values.sqrt()",
-            "Does your function shrink a feature with a large spread, or stretch it?"),
-        Mistake("unbiased covariance", WHICH_VARIANCE, "/ len(x) -> / (len(x) - 1)",
-            "By which number do you divide the products: N or N − 1?"),
-        Mistake("mean not subtracted", EQUATIONS, "return centered @ -> return x @",
-            "Compute the mean of every column of your output.",
-            ("x - x.mean(dim=0) -> x + x.mean(dim=0)",)),
-        Mistake("one mean for all features", AXES, "x.mean(dim=0) -> x.mean()",
-            "Compute the mean of every column of your output. Are all of them zero?"),
-        Mistake("products not averaged", EQUATIONS, " / len(x) -> ",
-            "Repeat every row of x. Should the output of the first row change?",
-            ("/ len(x) -> * len(x)",)),
-        Mistake("epsilon not on the diagonal", EPSILON, "eps * torch.eye -> eps / torch.eye",
-            "Print what you add to the covariance matrix. Where should it be zero?"),
-    ],
+    mistakes=WHITEN,
     section=FOLKLORE,
 )  # fmt: skip
 

@@ -9,22 +9,24 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor, nn
 
-from bnkit.book.ch02 import AXES
-from bnkit.book.exercise import Exercise, Mistake, Patch
-from bnkit.book.observe import Facets, Probe, calls
+from bnkit.book.exercise import Exercise
+from bnkit.book.mistakes_ch03 import (
+    BY_HAND,
+    CORRECTED_MEAN,
+    EVAL,
+    FREEZE,
+    RUNNING,
+    RUNNING_STATISTICS,
+    TO_PYTORCH,
+)
+from bnkit.book.mistakes_ch03 import FORGOTTEN as FORGOTTEN
+from bnkit.book.observe import Facets, Probe, as_seen, calls, scattered
 from bnkit.book.quiz import Question, choice
 from bnkit.plots import COLORS
 
 __all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "running_statistics"]
 
 CHAPTER = "03_two_modes"
-
-FORGOTTEN = "03_two_modes.ipynb#A forgotten `eval()`, measured"
-BY_HAND = "03_two_modes.ipynb#A running mean by hand"
-MEMORY = "03_two_modes.ipynb#How long is its memory?"
-RUNNING = "03_two_modes.ipynb#The equation"
-EVAL = "03_two_modes.ipynb#What the layer computes in eval mode"
-UNBIASED = "03_two_modes.ipynb#Why store the unbiased variance?"
 
 
 def update(running_mean, running_var, x, momentum):
@@ -48,13 +50,24 @@ def _probe(mean: list, var: list, x: list, momentum: float) -> Probe:
     return calls(inputs, ("running_mean", "running_var"))
 
 
+_FAINT = scattered(5, 2) / 100
+
+
+def _faintly(update: Callable) -> Facets:
+    """What is kept of a faint batch alone, in units of its own size."""
+    kept = update(torch.zeros(2), torch.zeros(2), _FAINT.clone(), 1.0)
+    both = isinstance(kept, (tuple, list)) and len(kept) == 2
+    return {"10,000 times running_var": as_seen(kept[1]) * 1e4 if both else None}
+
+
 _RUNNING_STATISTICS = Exercise(
     name="running_statistics",
     chapter=CHAPTER,
     title="Running statistics",
     statement="Write `update(running_mean, running_var, x, momentum)` for `x` of shape (N, C): "
-    "return both running statistics after one batch. As in PyTorch, `momentum` weights "
-    "the new value.",
+    "return both running statistics after one batch, as two tensors of shape (C,). As in PyTorch, "
+    "`momentum` weights the new value, and the variance is the unbiased one. Only values are "
+    "looked at.",
     hints=(
         "Both follow one rule: keep a share of the old value, add a share of the new one.",
         "With momentum 0.1, how much of the old value is left?",
@@ -66,57 +79,10 @@ _RUNNING_STATISTICS = Exercise(
         _probe([0.0], [1.0], [[3.0], [7.0]], 0.1),
         _probe([1.0, -2.0], [4.0, 0.5], [[1.0, 5.0], [2.0, 0.0], [6.0, 1.0]], 0.3),
         _probe([1.0, 3.0], [2.0, 0.5], [[1.0, 5.0], [2.0, -4.0]], 0.25),
+        _probe([0.5, 2.0, -1.0], [1.0, 0.5, 3.0], scattered(8, 3).tolist(), 0.15),
+        Probe({"running_var": "zeros", "x": _FAINT, "momentum": 1.0}, _faintly, essential=False),
     ],
-    mistakes=[
-        Mistake("momentum on the wrong side", RUNNING,
-            (
-                "(1 - momentum) * running_mean + momentum * mean -> momentum * running_mean + (1 "
-                "- momentum) * mean",
-                "(1 - momentum) * running_var + momentum * var -> momentum * running_var + (1 - "
-                "momentum) * var",
-            ),
-            "With momentum 0.1, how much of the old value should be left after one batch? "
-            "PyTorch's momentum weights the new one."),
-        Mistake("biased running variance", UNBIASED, "x.var(dim=0) -> x.var(dim=0, unbiased=False)",
-            "The running variance estimates that of all data from a few. By which number must the "
-            "sum of squares be divided for that?"),
-        Mistake("correction upside down", UNBIASED,
-            "x.var(dim=0) -> x.var(dim=0, unbiased=False) * (len(x) - 1) / len(x)",
-            "Is the unbiased variance larger or smaller than the biased one? And yours?"),
-        Mistake("standard deviation in running_var", RUNNING, "x.var(dim=0) -> x.std(dim=0)",
-            "The name of the buffer says what it holds. Scale x by 10: by how much should it "
-            "grow?"),
-        Mistake("overwritten by the last batch", MEMORY,
-            (
-                "(1 - momentum) * running_mean + momentum * mean -> mean",
-                "(1 - momentum) * running_var + momentum * var -> var",
-            ),
-            "What do your running statistics remember of the batches before the last one?"),
-        Mistake("old value not reduced", MEMORY, Patch("(1 - momentum) * ", "", all=True),
-            "Feed the same batch again and again. Where does your running mean go?"),
-        Mistake(
-            "new value not weighted", BY_HAND, ("momentum * mean -> mean", "momentum * var -> var"),
-            "The weights of the old and the new value should add up to 1. Do yours?",
-        ),
-        Mistake("variance around the running mean", RUNNING,
-            "x.var(dim=0) -> ((x - running_mean) ** 2).sum(dim=0) / (len(x) - 1)",
-            "Around which mean are the squared distances of this batch taken?"),
-        Mistake("mean and variance swapped", RUNNING,
-            "return running_mean, running_var -> return running_var, running_mean",
-            "Compare the order in which you return the two with the one asked for."),
-        Mistake("wrong axis", AXES,
-            (
-                "(1 - momentum) * running_mean + momentum * mean -> momentum * mean + (1 - "
-                "momentum) * running_mean",
-                "(1 - momentum) * running_var + momentum * var -> momentum * var + (1 - momentum) "
-                "* running_var",
-                Patch("dim=0", "dim=1", all=True),
-            ),
-            "There is one running mean for each feature. Over what is it a mean?"),
-        Mistake("running_var left alone", BY_HAND,
-            Patch("    running_var = (1 - momentum) * running_var + momentum * var\n", ""),
-            "Evaluation needs two statistics. Which of yours moves?"),
-    ],
+    mistakes=RUNNING_STATISTICS,
     section=RUNNING,
     in_book=False,
 )  # fmt: skip
@@ -130,8 +96,8 @@ _TO_PYTORCH = Exercise(
     name="to_pytorch",
     chapter=CHAPTER,
     title="Convert",
-    statement="Write `to_pytorch(keras_momentum)`: return the momentum that makes PyTorch's layer "
-    "move as Keras' layer does.",
+    statement="Write `to_pytorch(keras_momentum)`: return the momentum, a number, that makes "
+    "PyTorch's layer move as Keras' layer does.",
     hints=(
         "Write down one update in both conventions. Which factor stands before the batch's mean?",
         "Keras' default is 0.99. Does it move fast or slowly, and what would PyTorch make of that "
@@ -139,15 +105,8 @@ _TO_PYTORCH = Exercise(
     ),
     solution=to_pytorch,
     oracle=lambda keras_momentum: -(keras_momentum - 1),
-    probes=[calls({"keras_momentum": value}, ("momentum",)) for value in (0.75, 0.99, 0.5)],
-    mistakes=[
-        Mistake("momentum left as it is", RUNNING, "1 - keras_momentum -> keras_momentum",
-            "Keras's 0.99 keeps 99 % of the old value. What does PyTorch's 0.99 keep?"),
-        Mistake("momentum inverted", RUNNING, "1 - keras_momentum -> 1 / keras_momentum",
-            "A weight lies between 0 and 1. Which two weights add up to 1?"),
-        Mistake("momentum negative", RUNNING, "1 - keras_momentum -> keras_momentum - 1",
-            "A weight lies between 0 and 1. What is the sign of yours?"),
-    ],
+    probes=[calls({"keras_momentum": value}, ("momentum",)) for value in (0.75, 0.99, 0.5, 0.2)],
+    mistakes=TO_PYTORCH,
     section=RUNNING,
 )  # fmt: skip
 
@@ -177,8 +136,9 @@ _CORRECTED_MEAN = Exercise(
     chapter=CHAPTER,
     title="Remove the start",
     statement="Write `corrected_mean(batch_means, momentum)` for means of shape (T, C): start a "
-    "running mean at 0 and return, for each of the T batches, its value divided by the "
-    "share that the batches have in it.",
+    "running mean at 0, in which `momentum` weights the new value, and return, for each of the T "
+    "batches, its value divided by the share that the batches have in it: a tensor (T, C), or a "
+    "list of its rows.",
     hints=(
         "First compute the running mean after every batch, without any correction.",
         "What weight does the starting value still have after t batches? The rest is the batches' "
@@ -190,18 +150,9 @@ _CORRECTED_MEAN = Exercise(
     probes=[
         calls({"batch_means": _MEANS[:1, :1], "momentum": 0.1}),
         calls({"batch_means": _MEANS, "momentum": 0.3}),
+        calls({"batch_means": scattered(6, 3), "momentum": 0.15}),
     ],
-    mistakes=[
-        Mistake("start not corrected", BY_HAND, "running / (1 - (1 - momentum) ** t) -> running",
-            "After one batch there is one thing to average. Does your value equal it?"),
-        Mistake("power of momentum", MEMORY, "(1 - (1 - momentum) ** t) -> (1 - momentum**t)",
-            "Which weight has the starting value after t batches: m to the power t, or another "
-            "number?"),
-        Mistake("batches counted from zero", MEMORY, "start=1 -> start=0",
-            "By what do you divide after the first batch?"),
-        Mistake("same correction for every batch", MEMORY, "(1 - (1 - momentum) ** t) -> momentum",
-            "The starting value fades. Should the correction grow, shrink or stay?"),
-    ],
+    mistakes=CORRECTED_MEAN,
     section=BY_HAND,
 )  # fmt: skip
 
@@ -220,12 +171,26 @@ def _freeze_all(model: nn.Module) -> None:
 
 def _moved(norm: nn.Module) -> str:
     """Whether statistics left their start; the mean alone may not, where dropout leaves zeros."""
-    moved = norm.running_mean.any() or (norm.running_var != 1).any()
-    return "move" if moved else "stay"
+    if norm.running_mean is None or norm.running_var is None:
+        return "gone"
+    return "move" if norm.running_mean.any() or (norm.running_var != 1).any() else "stay"
 
 
 def _fixed(norm: nn.Module) -> str:
     return "learn" if norm.weight.requires_grad else "fixed"
+
+
+def _nested() -> nn.Sequential:
+    """All three classes of the layer, the deepest in a block of a block."""
+    volumes = nn.Sequential(nn.BatchNorm2d(2), nn.Unflatten(3, (1, 1)), nn.BatchNorm3d(2))
+    images = nn.Sequential(
+        nn.BatchNorm1d(2), nn.Unflatten(1, (2, 1, 1)), nn.BatchNorm2d(2), volumes
+    )
+    first = [nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Dropout(0.5)]
+    model = nn.Sequential(*first, images, nn.Flatten(), nn.BatchNorm1d(2)).train()
+    with torch.no_grad():
+        model[0].weight.copy_(torch.eye(2))
+    return model
 
 
 def _moves_after(freeze: Callable) -> Facets:
@@ -233,19 +198,21 @@ def _moves_after(freeze: Callable) -> Facets:
 
     Fixed parameters are no fault, so they are looked at only where statistics move.
     """
-    layer = nn.BatchNorm1d(2)
-    images = nn.Sequential(layer, nn.Unflatten(1, (2, 1, 1)), nn.BatchNorm2d(2))
-    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Dropout(0.5), images).train()
-    with torch.no_grad():
-        model[0].weight.copy_(torch.eye(2))
+    model = _nested()
+    images, norms = model[3], [m for m in model.modules() if hasattr(m, "running_mean")]
     freeze(model)
     model(torch.tensor([[1.0, 5.0], [3.0, 7.0]]))
+    still = _moved(norms[0]) == _moved(norms[1]) == "move"
     return {
-        "outer statistics": _moved(model[1]),
-        "inner statistics": _moved(images[2]),
+        "statistics of the first layer": _moved(norms[0]),
+        "statistics of the last layer": _moved(norms[-1]),
+        "statistics of rows in a block": _moved(images[0]),
+        "statistics of images in a block": _moved(images[2]),
+        "statistics of images in a block of a block": _moved(images[3][0]),
+        "statistics of volumes": _moved(images[3][2]),
         "dropout": "on" if model[2].training else "off",
-        "inner statistics of rows": _moved(layer),
-        "parameters": _fixed(layer) if _moved(layer) == _moved(model[1]) == "move" else None,
+        "linear layer": "training" if model[0].training else "evaluation",
+        "parameters": _fixed(norms[0]) if still else None,
     }
 
 
@@ -254,7 +221,8 @@ _FREEZE = Exercise(
     chapter=CHAPTER,
     title="Freeze",
     statement="Write `freeze(model)`: after it, the running statistics of no batch normalization "
-    "in the model move, and every other layer stays in training mode.",
+    "in this model move when it is trained on, and every other layer stays in training mode. "
+    "Whether parameters are fixed as well is not looked at.",
     hints=(
         "Running statistics are no parameters. What else decides whether they move?",
         "A model may hold models. Which method walks through all of them?",
@@ -264,27 +232,12 @@ _FREEZE = Exercise(
     oracle=_freeze_all,
     probes=[
         Probe(
-            {"model": "Linear → BatchNorm1d → Dropout → (BatchNorm1d → BatchNorm2d)"}, _moves_after
+            {"model": "Linear → BatchNorm1d → Dropout → (BatchNorm1d → BatchNorm2d → "
+             "(BatchNorm2d → BatchNorm3d)) → BatchNorm1d"},
+            _moves_after,
         )
     ],
-    mistakes=[
-        Mistake(
-            "requires_grad taken for frozen", EVAL, "module.eval() -> module.requires_grad_(False)",
-            "Are running statistics parameters? What moves them?",
-        ),
-        Mistake("whole model in eval mode", FORGOTTEN, "module.eval() -> model.eval()",
-            "Which other layers behave differently in training, and should go on doing so?"),
-        Mistake("nested layers missed", EVAL, "model.modules() -> model.children()",
-            "Does your loop reach a layer inside a block inside the model? Compare children() "
-            "with modules()."),
-        Mistake("only one of the three classes", EVAL,
-            "(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d) -> nn.BatchNorm1d",
-            "Which class has the layer after a convolution?",
-            ("(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d) -> nn.BatchNorm2d",)),
-        Mistake("nothing frozen", EVAL, "module.eval() -> pass",
-            "Call your function, then print `training` of every module. Which of them changed?",
-            ("module.eval() -> module.eval()\n    model.train()",)),
-    ],
+    mistakes=FREEZE,
     section=EVAL,
 )  # fmt: skip
 

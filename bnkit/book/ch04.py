@@ -12,9 +12,15 @@ from matplotlib.text import Text
 from torch import Tensor
 
 from bnkit import functional
-from bnkit.book.ch02 import EPSILON, IMAGES, WHICH_VARIANCE, WRONG_GRADIENTS
-from bnkit.book.exercise import Exercise, Mistake, Patch
-from bnkit.book.observe import Probe, as_seen, calls
+from bnkit.book.exercise import Exercise
+from bnkit.book.mistakes_ch04 import (
+    BACKWARD_1D,
+    BACKWARD_2D,
+    LAYER_NORM_BACKWARD,
+    REMOVED,
+    THREE_TERMS,
+)
+from bnkit.book.observe import Probe, as_seen, calls, scattered
 from bnkit.book.quiz import Question, choice
 from bnkit.plots import COLORS, appearance, new_axes, to_numpy
 
@@ -31,11 +37,6 @@ __all__ = [
 ]
 
 CHAPTER = "04_backward"
-
-ALL_ROWS_MOVE = "04_backward.ipynb#One row matters, all rows move"
-THREE_TERMS = "04_backward.ipynb#The equation: three terms"
-GRAPH = "04_backward.ipynb#The graph"
-REMOVED = "04_backward.ipynb#What is removed, and why these two"
 
 
 def backward(grad_output, x, weight, eps):
@@ -54,9 +55,18 @@ def _right(grad_output: Tensor, x: Tensor, weight: Tensor, eps: float) -> tuple[
     return functional.batch_norm_backward(grad_output, x, weight, eps)
 
 
-def _probe(grad_output: Tensor, x: Tensor, weight: list, eps: float) -> Probe:
+def _probe(
+    grad_output: Tensor, x: Tensor, weight: list, eps: float, essential: bool = True
+) -> Probe:
     inputs = {"grad_output": grad_output, "x": x, "weight": torch.tensor(weight), "eps": eps}
-    return calls(inputs, OUTPUTS)
+    return calls(inputs, OUTPUTS, essential=essential)
+
+
+# So small that eps counts beside its variance, and a column that does not vary.
+_FAINT_G = torch.tensor([[1.0, 0.5, 2.0], [0.0, 2.0, 1.0], [0.0, -1.0, 0.0]]) / 1000
+_FAINT = torch.tensor([[0.004, 0.0016, 0.5], [0.008, 0.0004, 0.5], [0.012, 0.0036, 0.5]])
+_THREE = [2.0, -0.5, 1.0]
+_FOUR = [1.5, -0.5, 2.0, 1.0]
 
 
 _G = torch.tensor([[1.0, 0.5], [0.0, 2.0], [0.0, -1.0]])
@@ -89,7 +99,8 @@ _BACKWARD = Exercise(
     chapter=CHAPTER,
     title="The backward pass",
     statement="Write `backward(grad_output, x, weight, eps)` for tensors of shape (N, C), weight "
-    "of shape (C,): return grad_input, grad_weight and grad_bias without autograd.",
+    "of shape (C,), and batch normalization in training mode: return grad_input, grad_weight and "
+    "grad_bias, each with the shape of what it is the gradient of, without autograd.",
     hints=(
         "Compute x_hat again. Two of the three gradients are sums over the batch.",
         "x reaches the output on three paths: directly, through the mean, and through the "
@@ -102,68 +113,14 @@ _BACKWARD = Exercise(
         _probe(_G[:, :1], _X[:, :1], [1.0], 1e-5),
         _probe(_G, _X, [2.0, -0.5], 0.5),
         _probe(_G[:2], _X[:2], [3.0, 1.0], 0.1),
+        _probe(_FAINT_G, _FAINT, _THREE, 1e-5),
+        _probe(scattered(7, 4), scattered(4, 7).T, _FOUR, 0.2, False),
     ],
-    mistakes=[
-        Mistake("statistics taken for constants", WRONG_GRADIENTS,
-            "grad_output - grad_output.mean(dim=0) - along_x_hat -> grad_output",
-            "Set grad_output to 1 everywhere. Shifting all outputs alike is what beta does: which "
-            "gradient should arrive at x?"),
-        Mistake("path through the mean missing", WRONG_GRADIENTS, " - grad_output.mean(dim=0) -> ",
-            "Sum your grad_input over the batch. A shift of x changes nothing, so what must the "
-            "sum be?"),
-        Mistake("path through the variance missing", WRONG_GRADIENTS, " - along_x_hat -> ",
-            "Multiply your grad_input by x_hat and sum over the batch. Stretching x changes "
-            "nothing, so what must the sum be?"),
-        Mistake("third term without x_hat", REMOVED,
-            "along_x_hat = x_hat * (grad_output -> along_x_hat = (grad_output",
-            "Your third term is the same for every example. Along which direction should it be "
-            "removed?"),
-        Mistake("third term added", REMOVED, "- along_x_hat -> + along_x_hat",
-            "Is the part along x_hat removed from the gradient, or doubled?"),
-        Mistake("sums in place of means", THREE_TERMS,
-            (
-                "x_hat).mean(dim=0) -> x_hat).sum(dim=0)",
-                "grad_output.mean(dim=0) -> grad_output.sum(dim=0)",
-            ),
-            "Repeat every example of the batch twice. Which terms of your grad_input double?"),
-        Mistake("gamma forgotten in grad_input", THREE_TERMS, "return weight * rstd -> return rstd",
-            "With weight 0 the output does not depend on x at all. What does your grad_input say?"),
-        Mistake("gamma in its own gradient", GRAPH, "projected, (grad -> projected, weight * (grad",
-            "The output is weight · x_hat + bias. What is its derivative with respect to weight?"),
-        Mistake("grad_weight from x in place of x_hat", GRAPH,
-            "(grad_output * x_hat).sum -> (grad_output * x).sum",
-            "Which quantity is multiplied by weight in the forward pass?"),
-        Mistake("grad_weight and grad_bias averaged", GRAPH,
-            (
-                "x_hat).sum(dim=0) -> x_hat).mean(dim=0)",
-                ", grad_output.sum(dim=0) -> , grad_output.mean(dim=0)",
-            ),
-            "Every example adds to the gradient of a shared parameter. Is the loss averaged by "
-            "the layer, or before it?"),
-        Mistake("grad_weight and grad_bias swapped", THREE_TERMS,
-            "(grad_output * x_hat).sum(dim=0), grad_output.sum(dim=0) -> grad_output.sum(dim=0), "
-            "(grad_output * x_hat).sum(dim=0)",
-            "Compare the order in which you return the three gradients with the one asked for."),
-        Mistake("epsilon missing", EPSILON, " + eps -> ",
-            "Call your function with eps=0.5 and with eps=1e-5. Does anything change?"),
-        Mistake("unbiased variance in the backward pass", WHICH_VARIANCE,
-            "(centered**2).mean(dim=0) -> x.var(dim=0)",
-            "Which variance did the forward pass divide by? The backward pass must use the same."),
-        Mistake("gradients keep the batch axis", GRAPH,
-            Patch("sum(dim=0)", "sum(dim=0, keepdim=True)", all=True),
-            "Print the shapes of weight and of your grad_weight.",
-            (
-                "(grad_output * x_hat).sum(dim=0), grad_output.sum(dim=0) -> grad_output * x_hat, "
-                "grad_output",
-            )),
-        Mistake(
-            "summed over the features", ALL_ROWS_MOVE, Patch("sum(dim=0)", "sum(dim=1)", all=True),
-            "There is one weight for each feature. Over what, then, do its gradients add up?",
-        ),
-    ],
+    mistakes=BACKWARD_1D,
     section=THREE_TERMS,
     locate=_locate,
     in_book=False,
+    without=("autograd",),
 )  # fmt: skip
 
 
@@ -193,7 +150,8 @@ _BACKWARD_2D = Exercise(
     chapter=CHAPTER,
     title="Images",
     statement="Write `batch_norm_backward_2d(grad_output, x, weight, eps)` for tensors of shape "
-    "(N, C, H, W), weight of shape (C,): return grad_input, grad_weight and grad_bias.",
+    "(N, C, H, W), weight of shape (C,), and batch normalization in training mode: return "
+    "grad_input, grad_weight and grad_bias without autograd.",
     hints=(
         "The equation stays. Which numbers share a mean now, and how many are they?",
         "Every mean and sum over the batch runs over three axes.",
@@ -201,35 +159,16 @@ _BACKWARD_2D = Exercise(
     ),
     solution=batch_norm_backward_2d,
     oracle=_right,
-    probes=[_images((2, 2, 1, 2), 1e-5), _images((2, 3, 2, 2), 0.5), _images((3, 2, 2, 4), 0.1)],
-    mistakes=[
-        Mistake("statistics taken for constants", WRONG_GRADIENTS,
-            " - grad_output.mean(dims, keepdim=True) - along_x_hat -> ",
-            "Set grad_output to 1 everywhere. Which gradient should arrive at x?"),
-        Mistake("divided by N instead of N·H·W", THREE_TERMS,
-            (
-                "x_hat).mean(dims, keepdim=True) -> x_hat).sum(dims, keepdim=True) / len(x)",
-                "- grad_output.mean(dims, keepdim=True) -> - grad_output.sum(dims, keepdim=True) "
-                "/ len(x)",
-            ),
-            "How many numbers does one channel hold in a batch of N images of H × W pixels?"),
-        Mistake("means for every pixel", THREE_TERMS,
-            (
-                "(0, 2, 3) -> (0,)",
-                ".sum(dims), grad_output.sum(dims) -> .sum((0, 2, 3)), grad_output.sum((0, 2, 3))",
-            ),
-            "The forward pass shares a mean among all positions of a channel. Which axes does the "
-            "backward pass sum over, then?"),
-        Mistake("means for every example", ALL_ROWS_MOVE,
-            (
-                "(0, 2, 3) -> (2, 3)",
-                ".sum(dims), grad_output.sum(dims) -> .sum((0, 2, 3)), grad_output.sum((0, 2, 3))",
-            ),
-            "Does the loss of one image depend on the pixels of another?"),
-        Mistake("weight not reshaped", IMAGES, "weight.view(shape) -> weight",
-            "A tensor of shape (C,) lines up with the last axis of (N, C, H, W). Which axis is "
-            "that?"),
+    probes=[
+        _images((2, 2, 1, 2), 1e-5),
+        _images((2, 3, 2, 2), 0.5),
+        _images((3, 2, 2, 4), 0.1),
+        _probe(_FAINT_G[:, :, None, None], _FAINT[:, :, None, None], _THREE, 1e-5),
+        _probe(1000 * _FAINT_G[:, :, None, None], _FAINT[:, :, None, None], _THREE, 0.5),
+        _probe(scattered(3, 4, 3, 2), scattered(3, 2, 4, 3).view(3, 4, 3, 2), _FOUR, 0.2, False),
     ],
+    mistakes=BACKWARD_2D,
+    without=("autograd",),
     section=THREE_TERMS,
 )  # fmt: skip
 
@@ -239,7 +178,9 @@ def layer_norm_backward(grad_output, x, eps):
     centered = x - x.mean(dim=0)
     rstd = 1 / torch.sqrt((centered**2).mean(dim=0) + eps)
     x_hat = centered * rstd
-    return (rstd * (g - g.mean(dim=0) - x_hat * (g * x_hat).mean(dim=0))).T
+    along_x_hat = x_hat * (g * x_hat).mean(dim=0)
+    projected = g - g.mean(dim=0) - along_x_hat
+    return (rstd * projected).T
 
 
 def _rows(shape: tuple[int, int], eps: float) -> Probe:
@@ -256,32 +197,27 @@ _LAYER_NORM_BACKWARD = Exercise(
     chapter=CHAPTER,
     title="The other axis",
     statement="Write `layer_norm_backward(grad_output, x, eps)` for tensors of shape (N, C): "
-    "return the grad_input of layer normalization without weight and bias.",
+    "return the grad_input of layer normalization without weight and bias, and without autograd.",
     hints=(
         "Layer normalization normalizes each row. What would make a row look like a column?",
         "`batch_norm_backward` with weight 1 does all the work, between two transpositions.",
     ),
     solution=layer_norm_backward,
     oracle=_of_columns,
-    probes=[_rows((1, 3), 1e-5), _rows((3, 3), 0.5), _rows((2, 5), 0.1)],
-    mistakes=[
-        Mistake("gradient of batch normalization", REMOVED,
-            ("grad_output.T, x.T -> grad_output, x", "dim=0))).T -> dim=0)))"),
-            "Which numbers play the part of the batch now? Does a batch of one give zero?"),
-        Mistake("result not transposed back", REMOVED, "dim=0))).T -> dim=0)))",
-            "Compare the shape of your result with that of x."),
-        Mistake("only x transposed", REMOVED, "grad_output.T -> grad_output",
-            "Each gradient belongs to one entry of x. Do the two still lie side by side?"),
-        Mistake("statistics taken for constants", WRONG_GRADIENTS,
-            " - g.mean(dim=0) - x_hat * (g * x_hat).mean(dim=0) -> ",
-            "Set grad_output to 1 everywhere. A shift of a row changes nothing: what should "
-            "arrive?"),
-        Mistake("path through the mean missing", WRONG_GRADIENTS, " - g.mean(dim=0) -> ",
-            "Sum your gradient over each row. What must the sum be?"),
-        Mistake("path through the variance missing", WRONG_GRADIENTS,
-            " - x_hat * (g * x_hat).mean(dim=0) -> ",
-            "Multiply your gradient by x_hat and sum over each row. What must the sum be?"),
+    probes=[
+        _rows((1, 3), 1e-5),
+        _rows((3, 3), 0.5),
+        _rows((2, 5), 0.1),
+        calls({"grad_output": _FAINT_G.T, "x": _FAINT.T, "eps": 1e-5}, ("grad_input",)),
+        calls({"grad_output": 1000 * _FAINT_G.T, "x": _FAINT.T, "eps": 0.5}, ("grad_input",)),
+        calls(
+            {"grad_output": scattered(6, 7), "x": scattered(7, 6).T, "eps": 0.2},
+            ("grad_input",),
+            essential=False,
+        ),
     ],
+    mistakes=LAYER_NORM_BACKWARD,
+    without=("autograd",),
     section=REMOVED,
 )  # fmt: skip
 

@@ -14,18 +14,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from bnkit import layers
-from bnkit.book.ch02 import (
-    AXES,
-    EPSILON,
-    EQUATIONS,
-    IMAGES,
-    TWO_FORMULAS,
-    UNDO,
-    WHICH_VARIANCE,
-    WRONG_GRADIENTS,
-)
-from bnkit.book.ch03 import EVAL, RUNNING, UNBIASED
-from bnkit.book.exercise import Exercise, Mistake, Patch
+from bnkit.book.exercise import Exercise
+from bnkit.book.ingredients import IMAGES
+from bnkit.book.mistakes_ch05 import LAYER_2D, REESTIMATE
+from bnkit.book.mistakes_layer import AVERAGING_LAYER, LAG, LAYER, PLAIN_AVERAGE, THREE_STEPS
+from bnkit.book.mistakes_layer import TWO_MODES as TWO_MODES
 from bnkit.book.observe import Facets, Probe, as_seen
 from bnkit.book.observe_layer import (
     EXAMPLES,
@@ -41,16 +34,6 @@ __all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS"]
 __all__ += ["Race", "loss_drift", "loss_gap", "note_signs", "reloaded_outputs", "switches"]
 
 CHAPTER = "05_manual_implementation"
-
-THREE_STEPS = "05_manual_implementation.ipynb#The layer in three steps"
-WHO_MOVES = "05_manual_implementation.ipynb#One step by hand: who moves what?"
-ATTRIBUTES = "05_manual_implementation.ipynb#Plain attributes: the file forgets them"
-PARAMETERS = "05_manual_implementation.ipynb#Parameters: the optimizer finds them"
-NO_END = "05_manual_implementation.ipynb#Undetached averages: the graph never ends"
-LOADS = "05_manual_implementation.ipynb#Weights load in both directions"
-TWO_MODES = "03_two_modes.ipynb#A model that changes while you watch"
-PLAIN_AVERAGE = "03_two_modes.ipynb#`momentum=None`: a plain average"
-LAG = "12_train_test_mismatch.ipynb#Statistics that lag behind"
 
 
 class Layer(nn.Module):
@@ -85,134 +68,15 @@ def _start(cls: Callable) -> Facets:
 
 
 _FRESH = Probe({"num_features": 2}, _start, essential=False)
-_BATCH = "mean, var = x.mean(dim=0), x.var(dim=0, unbiased=False)"
-_BUFFER = 'self.register_buffer("{0}", torch.{1}(num_features)) -> self.{0} = {2}'
-_COUNTER = 'self.register_buffer("num_batches_tracked", torch.tensor(0))'
-_RETURN = "self.weight * (x - mean) / torch.sqrt(var + self.eps) + self.bias"
-_GAMMA, _BETA = "nn.Parameter(torch.ones(num_features))", "nn.Parameter(torch.zeros(num_features))"
-_MEAN, _VAR = "running_mean.lerp_(x.mean(dim=0)", "running_var.lerp_(x.var(dim=0)"
 
 
-def _kept_as(mean: str, var: str) -> tuple[str, str]:
-    """Both running statistics assigned in another way."""
-    return _BUFFER.format("running_mean", "zeros", mean), _BUFFER.format("running_var", "ones", var)
-
-
-_IN_BOTH = [  # for the layer with momentum and for the one that averages
-    Mistake("detached statistics", WRONG_GRADIENTS,
-        f"{_BATCH} -> {_BATCH.replace('x.', 'x.detach().')}",
-        "The outputs are right and the gradients are not. Which lines stand under no_grad, and "
-        "which of them should?"),
-    Mistake("unbiased variance in the forward pass", WHICH_VARIANCE, ", unbiased=False -> ",
-        "Take the batch (3, 11). Your output should be (−1, +1). By which number does your "
-        "variance divide?", (", unbiased=False -> , unbiased=True",)),
-    Mistake("running statistics as plain attributes", ATTRIBUTES,
-        _kept_as("torch.zeros(num_features)", "torch.ones(num_features)"),
-        "Print the keys of your layer's state_dict. What will a saved model have forgotten?"),
-    Mistake("running statistics as parameters", PARAMETERS,
-        _kept_as(_BETA[:-1] + ", requires_grad=False)", _GAMMA[:-1] + ", requires_grad=False)"),
-        "Count your layer's parameters. Which of them should an optimizer move?",
-        (_kept_as(_BETA, _GAMMA),)),
-    Mistake("undetached running statistics", NO_END, "@torch.no_grad() -> ",
-        "After a training step, what is running_mean.grad_fn? What does it hold on to?"),
-    Mistake("mode follows the gradient switch", TWO_MODES,
-        "self.training -> torch.is_grad_enabled()",
-        "Call your layer in evaluation mode with and without torch.no_grad(). Which attribute "
-        "tells the mode?"),
-    Mistake("statistics updated in evaluation", EVAL, "    self.update(x) -> self.update(x)",
-        "Evaluate the same batch twice. Should the second answer differ from the first?",
-        ("    self.update(x) -> mean, var = mean.clone(), var.clone()\n        self.update(x)",)),
-    Mistake("batch statistics used in evaluation", EVAL,
-        f"mean, var = self.running_mean, self.running_var -> {_BATCH}",
-        "In evaluation mode, change one row of the batch. Do the other outputs move?"),
-    Mistake("mode ignored", TWO_MODES, "self.training -> True",
-        "Does calling eval() change anything that your layer does?"),
-    Mistake("running statistics used in training", TWO_MODES, f"{_BATCH} -> pass",
-        "In training, which mean and variance should the outputs of this batch have?"),
-    Mistake("momentum on the wrong side", RUNNING,
-        Patch("self.momentum)", "1 - self.momentum)", True),
-        "A fresh layer sees one batch with mean 5. With momentum 0.1, where is running_mean?"),
-    Mistake("biased running variance", UNBIASED, f"{_VAR} -> {_VAR[:-1]}, unbiased=False)",
-        "Normalize with one variance, store another. Which of the two estimates the spread of "
-        "all data?"),
-    Mistake("standard deviation in running_var", UNBIASED,
-        f"{_VAR} -> {_VAR.replace('x.var', 'x.std')}",
-        "Scale x by 10. By how much should running_var grow?"),
-    Mistake("running_var starts at 0", WHO_MOVES,
-        '"running_var", torch.ones -> "running_var", torch.zeros',
-        "What would a layer that has seen no batch do to x in evaluation mode?"),
-    Mistake("epsilon outside the root", EPSILON,
-        "torch.sqrt(var + self.eps) -> (torch.sqrt(var) + self.eps)",
-        "Is epsilon added to a variance or to a standard deviation?"),
-    Mistake("epsilon missing", EPSILON, "var + self.eps -> var",
-        "What comes out for a feature that hardly varies?"),
-    Mistake("variance as E[x²] − E[x]²", TWO_FORMULAS,
-        "x.var(dim=0, unbiased=False) -> (x * x).mean(dim=0) - x.mean(dim=0) ** 2",
-        "Add 10,000 to every input, in float32. The output should not change at all."),
-    Mistake("wrong axis", AXES,
-        f"{_BATCH} -> mean, var = x.mean(dim=1, keepdim=True), "
-        "x.var(dim=1, unbiased=False, keepdim=True)",
-        "Which numbers should share a mean: those of one example, or those of one feature?"),
-    Mistake("gamma and beta missing", UNDO,
-        (f"self.weight = {_GAMMA} -> pass", f"self.bias = {_BETA} -> pass",
-         f"{_RETURN} -> (x - mean) / torch.sqrt(var + self.eps)"),
-        "Which two tensors does the optimizer move in this layer?"),
-    Mistake("gamma and beta swapped", UNDO,
-        f"{_RETURN} -> self.bias * (x - mean) / torch.sqrt(var + self.eps) + self.weight",
-        "Set weight to 2 and bias to 0. What should happen to the outputs?"),
-    Mistake("gamma and beta start elsewhere", UNDO,
-        "self.weight = nn.Parameter(torch.ones( -> self.weight = nn.Parameter(torch.zeros(",
-        "What should a fresh layer do to a batch that is normalized already? Print its weight.",
-        ("self.weight = nn.Parameter(torch.ones( -> self.weight = nn.Parameter(torch.rand(",
-         "self.weight = nn.Parameter(torch.ones( -> self.weight = nn.Parameter(torch.randn(",
-         "self.bias = nn.Parameter(torch.zeros( -> self.bias = nn.Parameter(torch.ones(")),
-    Mistake("gamma and beta not parameters", WHO_MOVES,
-        (f"{_GAMMA} -> torch.ones(num_features)", f"{_BETA} -> torch.zeros(num_features)"),
-        "Print list(layer.parameters()). What will the optimizer move?"),
-    Mistake("arguments ignored", THREE_STEPS, "= eps, momentum -> = 1e-5, 0.1",
-        "Make a layer with eps=0.5 and momentum=0.3. Does it differ from one without?",
-        ("= eps, momentum -> = 1e-5, momentum", "= eps, momentum -> = eps, 0.1",
-         "+ self.eps -> + (1e-5 if self.training else self.eps)",
-         *(f"{each}, self.momentum) -> {each}, 0.1)" for each in (_MEAN, _VAR)))),
-    Mistake("num_batches_tracked absent", LOADS,
-        (f"{_COUNTER} -> pass", "self.num_batches_tracked += 1 -> pass"),
-        "All numbers are right. Compare the keys of your state_dict with PyTorch's: one is left."),
-    Mistake("gamma and beta under other names", LOADS,
-        (Patch("self.weight", "self.gamma", True), Patch("self.bias", "self.beta", True)),
-        "Load the state_dict of PyTorch's layer into yours. Which keys does it ask for?"),
-    Mistake("num_batches_tracked stands still", LOADS, "self.num_batches_tracked += 1 -> pass",
-        "All else is right. What should num_batches_tracked be after two batches?"),
-    Mistake("num_batches_tracked counts examples", LOADS, "tracked += 1 -> tracked += len(x)",
-        "Print num_batches_tracked after one batch of 64 examples. How many batches were there?"),
-    Mistake("running statistics stand still", WHO_MOVES, Patch("lerp_", "lerp", all=True),
-        "Print running_mean and running_var before and after a batch in training mode. Which line "
-        "of yours changes the buffer itself?",
-        ("self.update(x) -> pass", "mean.lerp_ -> mean.lerp", "var.lerp_ -> var.lerp")),
-    Mistake("nothing to normalize with in evaluation", EVAL,
-        "mean, var = self.running_mean, self.running_var -> pass",
-        "Call eval(), then the layer. Which line gives the mean and the variance a value there?"),
-    Mistake("statistics shared by all features", AXES,
-        f"{_BATCH} -> mean, var = x.mean(), x.var(unbiased=False)",
-        "Two features may be measured in meters and in millimeters. How many means and variances "
-        "does a batch with two features need?"),
-    Mistake("mean not subtracted", EQUATIONS, "(x - mean) -> x",
-        "Compute the mean of every feature of your output in training, with bias 0."),
-    Mistake("multiplied by the standard deviation", EQUATIONS, "/ torch.sqrt -> * torch.sqrt",
-        "A feature with a large spread should be made smaller. Try one with spread 100."),
-    Mistake("divided by the variance", EQUATIONS, "torch.sqrt(var + self.eps) -> (var + self.eps)",
-        "If x is in meters, the variance is in square meters. In which unit is your output?"),
-    Mistake("beta forgotten", UNDO, " + self.bias -> ",
-        "Make two layers with two different biases. Do their outputs differ?"),
-    Mistake("gamma forgotten", UNDO, "return self.weight *  -> return ",
-        "Make two layers with two different weights. Do their outputs differ?"),
-]  # fmt: skip
 _LAYER = Exercise(
     name="layer",
     chapter=CHAPTER,
     title="The layer",
     statement="Write a module `Layer(num_features, eps=1e-5, momentum=0.1)` for inputs of shape "
-    "(N, C) that does in both modes what `nn.BatchNorm1d` does, with the same names in its "
-    "`state_dict`.",
+    "(N, C) that does in both modes what `nn.BatchNorm1d` does, gradients included, with the same "
+    "names in its `state_dict`.",
     hints=(
         "Two tensors are learned, three are only kept. Which of `nn.Parameter` and "
         "`register_buffer` is for which?",
@@ -222,15 +86,7 @@ _LAYER = Exercise(
     solution=Layer,
     oracle=layers.BatchNorm1d,
     probes=[*layer_probes(()), _FRESH],
-    mistakes=[
-        *_IN_BOTH,
-        Mistake("another default", THREE_STEPS, "eps=1e-5 -> eps=1e-3",
-            "Print nn.BatchNorm1d(3). Which eps and momentum does it have when none is given?",
-            ("eps=1e-5 -> eps=1e-4", "momentum=0.1 -> momentum=0.01", "tum=0.1 -> tum=1.0")),
-        Mistake("no epsilon in evaluation", EPSILON, "+ self.eps -> + self.eps * self.training",
-            "Make a layer with eps=0.5. By which number does it divide in evaluation mode?",
-            ("+ self.eps -> + (self.eps if self.training else 1e-5)",)),
-    ],
+    mistakes=LAYER,
     section=THREE_STEPS,
     locate=first_wrong_step_of_layer,
     in_book=False,
@@ -262,17 +118,15 @@ class Averaging(nn.Module):
         self.running_var.lerp_(x.var(dim=0), share)
 
 
-_SHARE = "share = 1 / self.num_batches_tracked.item()"
 # Here a count that stands still divides by 0, and an absent one raises as any misspelled name does.
-_NOT_HERE = {"momentum on the wrong side", "arguments ignored", "num_batches_tracked stands still"}
-_NOT_HERE |= {"num_batches_tracked absent"}
 _AVERAGING_LAYER = Exercise(
     name="averaging_layer",
     chapter=CHAPTER,
     title="`momentum=None`",
     statement="Write a module `Averaging(num_features)` that does what "
-    "`nn.BatchNorm1d(num_features, momentum=None)` does for inputs of shape (N, C): every "
-    "batch counts alike, also after saving and loading.",
+    "`nn.BatchNorm1d(num_features, momentum=None)` does for inputs of shape (N, C), gradients "
+    "and the names in its `state_dict` included: every batch counts alike, also after saving and "
+    "loading.",
     hints=(
         "After t batches each of them should weigh 1/t. How much must the newest one weigh?",
         "Where is the number of batches kept so that `state_dict` holds it?",
@@ -281,37 +135,7 @@ _AVERAGING_LAYER = Exercise(
     solution=Averaging,
     oracle=partial(layers.BatchNorm1d, momentum=None),
     probes=[*averaging_probes(), *(p for p in layer_probes(()) if "eps" not in p.inputs), _FRESH],
-    mistakes=[
-        Mistake("momentum fixed", PLAIN_AVERAGE,
-            (f"{_SHARE} -> share = 0.1", f"self.{_MEAN}, share) -> self.running_mean += "
-             "share * (x.mean(dim=0) - self.running_mean)"),
-            "After two batches, how much should each of them weigh? How much does the first weigh "
-            "in your layer?"),
-        Mistake("count not saved", LOADS,
-            f"{_COUNTER} -> self.num_batches_tracked = torch.tensor(0)",
-            "Load your layer's state_dict into a new layer and train on. Which weight gets the "
-            "next batch?",
-            (f"{_SHARE} -> self.t = getattr(self, 't', 0) + 1\n        share = 1 / self.t",)),
-        Mistake("batches counted from two", PLAIN_AVERAGE,
-            f"{_SHARE} -> share = 1 / (self.num_batches_tracked.item() + 1)",
-            "What should be left of the starting values 0 and 1 after the first batch?"),
-        Mistake("new value weighted by t − 1 of t", PLAIN_AVERAGE, "share = 1 -> share = 1 - 1",
-            "As batches go by, should a single new one count more and more, or less and less?"),
-        Mistake("newest batch not weighted by 1/t", PLAIN_AVERAGE, "share = 1 / -> share = 2 /",
-            "Write down the weights of three batches after the third. Are they alike, and do they "
-            "add up to 1?",
-            ("share = 1 / -> share = 1 *",)),
-        Mistake("share taken before the count grows", PLAIN_AVERAGE,
-            (f"        {_SHARE}\n -> ", f"self.num_batches_tracked += 1 -> {_SHARE}\n"
-             "        self.num_batches_tracked += 1"),
-            "In the first call, how many batches does your share count?"),
-        Mistake("another default", THREE_STEPS, "eps=1e-5 -> eps=1e-3",
-            "Print nn.BatchNorm1d(3). Which eps does it have when none is given?",
-            ("eps=1e-5 -> eps=1e-4",)),
-        *(mistake for mistake in _IN_BOTH if mistake.name not in _NOT_HERE),
-        Mistake("num_batches_tracked absent", LOADS, Patch("num_batches_tracked", "t", all=True),
-            "All numbers are right. Compare the keys of your state_dict with PyTorch's."),
-    ],
+    mistakes=AVERAGING_LAYER,
     section=PLAIN_AVERAGE,
 )  # fmt: skip
 
@@ -323,36 +147,13 @@ class BatchNorm2dAsRows(nn.BatchNorm1d):
         return super().forward(rows).view(last.shape).movedim(-1, 1)
 
 
-_AS_ROWS = "return super().forward(rows).view(last.shape).movedim(-1, 1)"
-
-
-def _then(before: str, *in_training: str) -> Patch:
-    """More lines before the call and, in training, after it."""
-    call = [before, _AS_ROWS.replace("return", "y ="), "if self.training:"]
-    lines = [*call, *(f"    {line}" for line in in_training), "return y"]
-    return Patch(_AS_ROWS, "\n        ".join(lines))
-
-
-def _over(axes: str, of: str = "x", unbiased: bool = False) -> Patch:
-    """Normalizes with other statistics; the running ones stay right."""
-    return _then(
-        f"mean, var = {of}.mean({axes}, keepdim=True), {of}.var({axes}, {unbiased}, keepdim=True)",
-        "x_hat = (x - mean) / torch.sqrt(var + self.eps)",
-        "y = self.weight.view(-1, 1, 1) * x_hat + self.bias.view(-1, 1, 1)",
-    )
-
-
-_BEFORE = "before = self.running_var.clone()"
-_MOVE = "self.running_var = before.lerp({0}rows.detach().var(dim=0, unbiased=False), self.momentum)"
-_FUNCTION = """super().forward(rows) -> F.batch_norm(
-            rows, self.running_mean, self.running_var, self.weight, self.bias, self.training,
-            self.momentum, self.eps)"""
 _LAYER_2D = Exercise(
     name="layer_2d",
     chapter=CHAPTER,
     title="Every position is an example",
     statement="Write a module `BatchNorm2dAsRows(num_features, eps=1e-5, momentum=0.1)` for inputs "
-    "of shape (N, C, H, W), on top of the unchanged `forward` of a BatchNorm1d.",
+    "of shape (N, C, H, W), on top of the unchanged `forward` of a BatchNorm1d. It does what "
+    "`nn.BatchNorm2d` does, in both modes, gradients included.",
     hints=(
         "BatchNorm1d takes rows of C features. How many such rows does a batch of images have?",
         "`movedim` brings the channels to the end, then `reshape` makes rows.",
@@ -361,35 +162,7 @@ _LAYER_2D = Exercise(
     solution=BatchNorm2dAsRows,
     oracle=layers.BatchNorm2d,
     probes=layer_probes((2, 2)),
-    mistakes=[
-        Mistake("statistics for every example", AXES, _over("(2, 3)"),
-            "Change one image of the batch. Should the outputs of the others move?"),
-        Mistake("statistics for every pixel", AXES, _over("0"),
-            "A filter does the same thing everywhere in the image. Over which axes does a channel "
-            "share its statistics?"),
-        Mistake("statistics over the channels", AXES, _over("(1, 2, 3)"),
-            "Which of the four axes of (N, C, H, W) keeps its own statistics?"),
-        Mistake("corrected with N instead of N·H·W", UNBIASED,
-            _then(_BEFORE, _MOVE.format("len(x) / (len(x) - 1) * ")),
-            "How many numbers stand behind each variance, for N images of H × W pixels?"),
-        Mistake("biased running variance", UNBIASED, _then(_BEFORE, _MOVE.format("")),
-            "Which variance estimates the spread of all data from a few?"),
-        Mistake("unbiased variance in the forward pass", WHICH_VARIANCE,
-            _over("(0, 2, 3)", unbiased=True),
-            "By which number does your variance divide, and by which does PyTorch's layer?"),
-        Mistake("detached statistics", WRONG_GRADIENTS, _over("(0, 2, 3)", of="x.detach()"),
-            "The outputs are right and the gradients are not. Which lines stand under no_grad?"),
-        Mistake("channels not moved to the end", IMAGES,
-            "last.reshape(-1, last.shape[-1]) -> x.reshape(-1, x.shape[1])",
-            "Print the first of your rows. Are its numbers the channels of one position?",
-            (("last.reshape(-1, last.shape[-1]) -> x.reshape(-1, x.shape[1])",
-              ".view(last.shape).movedim(-1, 1) -> .view(x.shape)"),)),
-        Mistake("channels not moved back", IMAGES, ".movedim(-1, 1) -> ",
-            "Print the shape of your output, and its first row. Where are the channels?",
-            (".view(last.shape).movedim(-1, 1) -> .view(x.shape)",)),
-        Mistake("num_batches_tracked stands still", LOADS, _FUNCTION,
-            "All else is right. What should num_batches_tracked be after two batches?"),
-    ],
+    mistakes=LAYER_2D,
     section=IMAGES,
 )  # fmt: skip
 
@@ -415,39 +188,51 @@ def _reestimate(model: nn.Module, batches: list[Tensor]) -> nn.Module:
     return model.eval()
 
 
+def _three_norms() -> nn.Sequential:
+    """A layer outside, one for images in a block, one in a block of a block; already used."""
+    rows = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(2))
+    images = nn.Sequential(nn.Unflatten(1, (2, 1, 1)), nn.BatchNorm2d(2), rows)
+    net = nn.Sequential(*small_net(), images)
+    net[0].weight.data, net[0].bias.data = torch.tensor([2.0, 0.5]), torch.tensor([1.0, -1.0])
+    for layer in (images[1], rows[1]):
+        layer.running_mean.copy_(torch.tensor([0.5, 2.0]))
+        layer.running_var.copy_(torch.tensor([3.0, 0.25]))
+    return net.train()
+
+
 def _reestimates(count: int, used: bool = False) -> Probe:
-    batches = [EXAMPLES[:3], 2 * EXAMPLES[1:4], EXAMPLES[2:] - 3][:count]
+    batches = [EXAMPLES[:3], 2 * EXAMPLES[1:4], EXAMPLES[1:] - 3][:count]
 
     def run(reestimate: Callable) -> Facets:
-        net = small_net()
+        net = _three_norms()
         if used:
-            net[0].num_batches_tracked.fill_(3)
+            for layer in (m for m in net.modules() if hasattr(m, "running_mean")):
+                layer.num_batches_tracked.fill_(3)
             net.eval()
         found = reestimate(net, [x.clone() for x in batches])
         net = found if isinstance(found, nn.Module) else net
         return {
             "running_mean": as_seen(net[0].running_mean),
             "running_var": as_seen(net[0].running_var),
-            "weight of the linear layer": as_seen(net[1].weight),
+            "running_mean in a block": as_seen(net[2][1].running_mean),
+            "running_var in a block of a block": as_seen(net[2][2][1].running_var),
+            "weights": as_seen(torch.cat([p.detach().flatten() for p in net.parameters()])),
         }
 
     shown = {f"batch {i}": x for i, x in enumerate(batches, start=1)}
-    return Probe(shown | ({"model": "trained for 3 steps, in eval mode"} if used else {}), run)
+    model = "BatchNorm1d → Linear → (BatchNorm2d → (BatchNorm1d))"
+    state = ", trained for 3 steps, in eval mode" if used else ""
+    return Probe(shown | {"model": model + state}, run)
 
 
-_NONE = "module.momentum = None  # a plain average"
-_LOOP = """for x in batches:
-            model(x)"""
-_BY_HAND = """model[0].running_mean.copy_(torch.stack([x.mean(0) for x in batches]).mean(0))
-        variances = [x.var(0, unbiased=False) for x in batches]
-        model[0].running_var.copy_(torch.stack(variances).mean(0))"""
-_KEEP = "module.reset_running_stats() -> pass"
 _REESTIMATE = Exercise(
     name="reestimate",
     chapter=CHAPTER,
     title="Rescue the file",
-    statement="Write `reestimate(model, batches)`: give the model running statistics that are the "
-    "plain average over the batches of inputs, without labels and without changing a weight.",
+    statement="Write `reestimate(model, batches)`, for a list of batches of inputs without labels: "
+    "give every `BatchNorm1d` and `BatchNorm2d` of the model, nested ones too, running statistics "
+    "that are the plain average of its batches' (each batch counts alike), without changing a "
+    "weight. Change this model or return another; its mode afterwards is not looked at.",
     hints=(
         "In which mode do running statistics move? What must be forgotten first?",
         "Which momentum makes all batches count alike?",
@@ -456,20 +241,7 @@ _REESTIMATE = Exercise(
     solution=reestimate,
     oracle=_reestimate,
     probes=[_reestimates(1), _reestimates(3), _reestimates(3, used=True)],
-    mistakes=[
-        Mistake("old statistics not forgotten", LAG, (_KEEP, f"{_NONE} -> pass"),
-            "With momentum 0.1, what share of the old statistics is left after three batches?",
-            (_KEEP,)),
-        Mistake("averaged with momentum", PLAIN_AVERAGE, f"{_NONE} -> pass",
-            "A reset layer starts at 0 and 1. What is left of these after three batches?"),
-        Mistake("evaluation mode", EVAL, "model.train() -> model.eval()",
-            "In which mode do running statistics move?",
-            ((_KEEP, "model.train() -> model.eval()"), "model.train() -> pass")),
-        Mistake("last batch alone", PLAIN_AVERAGE, f"{_NONE} -> module.momentum = 1.0",
-            "How much does the first of your batches weigh in the end?"),
-        Mistake("biased running variance", UNBIASED, Patch(_LOOP, _BY_HAND),
-            "Which variance estimates the spread of all data from a few?"),
-    ],
+    mistakes=REESTIMATE,
     section=LAG,
 )  # fmt: skip
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
-from bnkit.book.observe import LOSS, Facets, Probe, as_seen, first_wrong_step
+from bnkit.book.observe import LOSS, Facets, Probe, as_seen, first_wrong_step, scattered
 
 __all__ = ["EXAMPLES", "averaging_probes", "first_wrong_step_of_layer", "layer_probes", "small_net"]
 
 _X = torch.tensor([[3.0, 0.0, 10001.0], [11.0, 0.002, 10003.0]])
 _OTHER = torch.tensor([[1.0, 4.0, 2.0], [2.0, -1.0, 9.0], [6.0, 0.5, 1.0], [0.0, 2.0, 2.0]])
+_FAINT = torch.tensor([[0.002, 0.008, 1.0], [0.004, -0.002, 1.0], [0.012, 0.001, 1.0]])
 _UNTRACKED = "num_batches_tracked"
+_NAMES = {"weight", "bias", "running_mean", "running_var", _UNTRACKED}
 
 
 EXAMPLES = torch.tensor([[2.0, 1.0], [0.0, 3.0], [1.0, -1.0], [4.0, 0.0], [-2.0, 5.0]])
@@ -34,6 +36,7 @@ def small_net() -> nn.Sequential:
 def layer_probes(size: tuple[int, ...]) -> list[Probe]:
     """Probes of a layer for inputs of shape (N, C, *size)."""
     pair, other = _spread(_X, size), _spread(_OTHER, size)
+    many = _spread(scattered(9, 5), size)
     seen = {"x": pair}
     after = {"x": other, "mode": "training, then evaluation"}
     return [
@@ -43,10 +46,12 @@ def layer_probes(size: tuple[int, ...]) -> list[Probe]:
         Probe(after, lambda cls: _evaluation(cls, other)),
         Probe(after, lambda cls: _kept(cls, other)),
         Probe(after, lambda cls: _modes(cls, other)),
-        Probe({"eps": 0.5, "momentum": 0.3}, lambda cls: _arguments(cls, other), essential=False),
+        Probe({"x": other / 8, "eps": 0.5, "momentum": 0.3}, lambda cls: _arguments(cls, other)),
         Probe({"x": other}, lambda cls: _count(cls, other), essential=False),
         Probe(after, lambda cls: _gradient_in_evaluation(cls, other), essential=False),
-    ]
+        Probe({"x": many, "mode": "training, then evaluation"}, lambda cls: _many(cls, many),
+            essential=False),
+    ]  # fmt: skip
 
 
 def averaging_probes() -> list[Probe]:
@@ -55,6 +60,7 @@ def averaging_probes() -> list[Probe]:
     return [
         Probe(shown | {"then": "3x again"}, lambda cls: _averages(cls, reload=False)),
         Probe(shown | {"before 3x": "saved and loaded"}, lambda cls: _averages(cls, reload=True)),
+        Probe({"x": _FAINT, "mode": "training, then evaluation"}, lambda cls: _many(cls, _FAINT)),
     ]
 
 
@@ -87,15 +93,21 @@ def _statistics(layer: nn.Module) -> Facets:
 
 def _training(cls: Callable, x: Tensor) -> Facets:
     layer = _make(cls, x.shape[1])
-    parameters = sorted(name for name, _ in layer.named_parameters())
-    return {"output": as_seen(layer(x.clone())), "parameters": ", ".join(parameters) or "none"}
+    parameters = [name for name, _ in layer.named_parameters()]
+    return {"output": as_seen(layer(x.clone())), "parameters": _listed(parameters)}
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names in order; those that PyTorch's layer does not have look alike, whatever they are."""
+    known = sorted(name for name in names if name in _NAMES)
+    return ", ".join(known + ["another name" for name in names if name not in _NAMES]) or "none"
 
 
 def _gradient(cls: Callable, x: Tensor) -> Facets:
     layer, leaf = _make(cls, x.shape[1]), x.clone().requires_grad_()
     y = layer(leaf * 1)
     factors = 2.0 ** (torch.arange(y.numel()) % 7).view_as(y)
-    (y * factors.to(y)).sum().backward()
+    _backward((y * factors.to(y)).sum())
     facets = {"output": as_seen(y), f"gradient of x, {LOSS}": as_seen(leaf.grad)}
     for name in ("weight", "bias"):
         parameter = getattr(layer, name, None)
@@ -106,34 +118,51 @@ def _gradient(cls: Callable, x: Tensor) -> Facets:
 def _trained(cls: Callable, x: Tensor) -> nn.Module:
     layer = _make(cls, x.shape[1])
     for scale in (1.0, 2.0):
-        layer((x * scale).requires_grad_()).sum().backward()
+        _backward(layer((x * scale).requires_grad_()).sum())
     return layer
+
+
+def _backward(loss: Tensor) -> None:
+    """Where no graph led to the loss there are no gradients, and none is an error."""
+    if loss.requires_grad:
+        loss.backward()
 
 
 def _running(cls: Callable, x: Tensor) -> Facets:
     layer = _make(cls, x.shape[1])
     before = {f"{name} at first": value for name, value in _statistics(layer).items()}
-    layer(x.clone().requires_grad_()).sum().backward()
+    _backward(layer(x.clone().requires_grad_()).sum())
     return before | _statistics(layer)
 
 
 def _evaluation(cls: Callable, x: Tensor) -> Facets:
     layer = _trained(cls, x).eval()
-    output = as_seen(layer(x - 1))
-    after = {f"{name} after evaluation": value for name, value in _statistics(layer).items()}
-    return {"output in evaluation": output} | after
+    before, output = _statistics(layer), as_seen(layer(x - 1))
+    after = _statistics(layer)
+    moves = {f"{n} in evaluation": _moves(before[n], after[n]) for n in before}
+    return {"output in evaluation": output} | moves
+
+
+def _moves(before: Tensor | str, after: Tensor | str) -> str:
+    """Whether a statistic differs, however much."""
+    if isinstance(before, str) or isinstance(after, str):
+        return "stays" if str(before) == str(after) else "moves"
+    alike = before.shape == after.shape and torch.allclose(before, after, equal_nan=True)
+    return "stays" if alike else "moves"
 
 
 def _kept(cls: Callable, x: Tensor) -> Facets:
     layer, fresh = _trained(cls, x), _make(cls, x.shape[1])
-    keys = sorted(key for key in layer.state_dict() if key != _UNTRACKED)
-    facets = {"state_dict": ", ".join(keys)}
+    facets = {"state_dict": _listed([key for key in layer.state_dict() if key != _UNTRACKED])}
     try:
         copy.deepcopy(layer)
         facets["deepcopy"] = "works"
     except RuntimeError:
         facets["deepcopy"] = "refused: a buffer is part of a graph"
-    fresh.load_state_dict(layer.state_dict())
+    try:
+        fresh.load_state_dict(layer.state_dict())
+    except RuntimeError:
+        return facets | {"output after loading": "refused: a buffer has another shape"}
     with torch.no_grad():
         return facets | {"output after loading": as_seen(fresh.eval()(x - 1))}
 
@@ -150,20 +179,29 @@ def _modes(cls: Callable, x: Tensor) -> Facets:
 
 def _arguments(cls: Callable, x: Tensor) -> Facets:
     layer = _make(cls, x.shape[1], eps=0.5, momentum=0.3)
-    seen = {"output": as_seen(layer(x.clone()))} | _statistics(layer)
+    seen = {"output": as_seen(layer(x / 8))} | _statistics(layer)
     return seen | {"output in evaluation": as_seen(layer.eval()(x / 4))}
 
 
 def _gradient_in_evaluation(cls: Callable, x: Tensor) -> Facets:
     leaf = (x - 1).requires_grad_()
     y = _trained(cls, x).eval()(leaf)
-    grad = torch.autograd.grad(y.square().sum(), leaf)[0] if y.requires_grad else None
-    return {"gradient of x in evaluation, for the loss Σ y²": as_seen(grad)}
+    _backward(y.square().sum())
+    return {"gradient of x in evaluation, for the loss Σ y²": as_seen(leaf.grad)}
+
+
+def _many(cls: Callable, x: Tensor) -> Facets:
+    layer = _make(cls, x.shape[1])
+    seen = {"output": as_seen(layer(x.clone()))} | _statistics(layer)
+    return seen | {"output in evaluation": as_seen(layer.eval()(x - 1))}
 
 
 def _count(cls: Callable, x: Tensor) -> Facets:
-    fresh, used = _make(cls, x.shape[1]).state_dict(), _trained(cls, x).state_dict()
+    layer = _trained(cls, x)
+    fresh, used = _make(cls, x.shape[1]).state_dict(), copy.deepcopy(layer.state_dict())
+    layer.eval()(x - 1)
     found = {_UNTRACKED: used, f"{_UNTRACKED} at first": fresh}
+    found |= {f"{_UNTRACKED} after evaluation": layer.state_dict()}
     return {name: as_seen(state.get(_UNTRACKED)) for name, state in found.items()}
 
 
