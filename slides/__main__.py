@@ -17,7 +17,7 @@ from types import ModuleType
 import nbformat
 
 from slides.choose import slides_of
-from slides.render import page, plain
+from slides.render import page, plain, without_sections
 
 ROOT = Path(__file__).parents[1]
 BOOK = "Batch Normalization, Measured"
@@ -71,9 +71,20 @@ def copy_assets(folder: Path) -> str:
             shutil.copyfile(source / name, target)
     for name in ("deck.css", "deck.js"):
         shutil.copyfile(Path(__file__).with_name(name), folder / name)
-    book = self_contained()
+    copy_training(folder / "_static")
+    book = load(ROOT / "_ext" / "self_contained.py")
     book.copy_mathjax(folder)
     return book.MATHJAX_SCRIPT
+
+
+def copy_training(folder: Path) -> None:
+    """Put the scripts of "Train it here" where its button looks for them."""
+    page = load(ROOT / "bnkit" / "book" / "train_here_page.py")  # by its path: torch is not needed
+    folder.mkdir(exist_ok=True)
+    page.write_scripts(folder)
+    for file in folder.glob("*.js"):
+        text = without_sections(file.read_text(encoding="utf-8"))
+        file.write_text(text, encoding="utf-8")
 
 
 def reveal_folder() -> Path:
@@ -84,9 +95,9 @@ def reveal_folder() -> Path:
     return Path(spec.origin).parent / "_static" / "revealjs"
 
 
-def self_contained() -> ModuleType:
-    """The extension that gives the book its MathJax."""
-    spec = spec_from_file_location("self_contained", ROOT / "_ext" / "self_contained.py")
+def load(path: Path) -> ModuleType:
+    """The module in a file."""
+    spec = spec_from_file_location(path.stem, path)
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -30,8 +30,16 @@ QUIZ = re.compile(r'^(?=<div class="bnkit bnkit-quiz")', re.MULTILINE)
 OBJECTIVES = re.compile(r"\*\*After this chapter you can\*\*\n+((?:- .+\n?)+)")
 QUESTION = re.compile(r"\*\*The question\.\*\* *(.+)")
 LEFT_OUT = ("Exercises", "Key points")
-KINDS = ["title", "points", "predict", "explore", "playground", "equation", "figure", "claim"]
-KINDS += ["code", "check", "quiz", "run", "table", "says"]  # the earlier, the longer it stays
+KINDS = ["title", "points", "predict", "explore", "playground", "train", "equation", "figure"]
+KINDS += [
+    "claim",
+    "code",
+    "check",
+    "quiz",
+    "run",
+    "table",
+    "says",
+]  # the earlier, the longer it stays
 ASKS = ("predict", "quiz", "check")  # what the chapter says next would answer
 
 
@@ -171,7 +179,8 @@ def from_cell(section: Section, cell: NotebookNode) -> Iterator[Slide]:
     tags = cell.metadata.get("tags", [])
     kind = kind_of(cell)
     if kind and "no-slide" not in tags:
-        yield Slide(kind, section.title, cell, kept="slide" in tags)
+        title = "Train it here" if kind == "train" else section.title
+        yield Slide(kind, title, cell, kept="slide" in tags)
 
 
 def kind_of(cell: NotebookNode) -> str | None:
@@ -182,6 +191,8 @@ def kind_of(cell: NotebookNode) -> str | None:
         return name if name in KINDS else None
     if "bnkit-claim" in html:
         return "claim"
+    if 'class="bnkit-train-here"' in html:
+        return "train"
     if 'class="bnpg' in html or "playground" in cell.id:
         return "playground"
     if any("image/png" in output.get("data", {}) for output in cell.outputs):

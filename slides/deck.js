@@ -10,7 +10,7 @@ window.MathJax = {
   startup: { pageReady: () => MathJax.startup.defaultPageReady().then(start) },
 };
 
-const OWN_KEYS = ".bnkit, .bnpg, [role=slider], input, select, button, summary";
+const OWN_KEYS = ".bnkit, .bnpg, .bnkit-train-here, [role=slider], input, select, button, summary";
 
 function start() {
   for (const exhibit of document.querySelectorAll(".exhibit")) exhibit.dataset.preventSwipe = "";
@@ -31,6 +31,10 @@ function start() {
     Reveal.on("slidechanged", refit);
     Reveal.on("pdf-ready", () => Reveal.getSlides().forEach(fit));
     new ResizeObserver(refit).observe(document.querySelector(".slides"));
+    new MutationObserver(() => requestAnimationFrame(shrink)).observe(
+      document.querySelector(".slides"),
+      { childList: true, subtree: true }, // what a widget adds
+    );
     for (const name of ["click", "input", "toggle"])
       document.addEventListener(name, () => requestAnimationFrame(refit), true);
     for (const slide of Reveal.getSlides()) {
@@ -46,9 +50,13 @@ function start() {
 function fit(slide) {
   const exhibit = slide?.querySelector(".exhibit");
   if (!exhibit) return;
-  let zoom = slide.dataset.kind === "playground" ? 1.6 : 1; // its type is small
+  let zoom = { playground: 1.6, train: 1.1 }[slide.dataset.kind] ?? 1; // where the type is small
   do exhibit.style.zoom = zoom;
   while (overflows(slide) && (zoom = Math.round(zoom * 100 - 5) / 100) >= 0.4);
+}
+
+function shrink() {
+  if (overflows(Reveal.getCurrentSlide())) fit(Reveal.getCurrentSlide());
 }
 
 function overflows(slide) {

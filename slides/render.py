@@ -20,7 +20,7 @@ SECTION = re.compile(
 )  # reveal.js's
 ANCHOR = re.compile(r'<a class="anchor-link".*?</a>')
 PAGE = """<!doctype html>
-<html lang="en">
+<html lang="en" data-content_root="">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -78,7 +78,12 @@ def body(slide: Slide) -> str:
         return code(slide.exhibit.source)
     if slide.kind == "run":
         return f"{code(slide.exhibit.source)}<pre>{html.escape(printed_by(slide.exhibit))}</pre>"
-    return SECTION.sub("deck-part", html_of(slide.exhibit))
+    return without_sections(html_of(slide.exhibit))
+
+
+def without_sections(source: str) -> str:
+    """A widget whose parts reveal.js does not take for slides."""
+    return SECTION.sub("deck-part", source)
 
 
 def figure(cell: NotebookNode) -> str:

@@ -218,6 +218,21 @@ def test_the_playground_is_alive_on_its_slide(browser, folder):
     page.close()
 
 
+def test_a_network_trains_on_its_slide(browser, folder):
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    page.goto((folder / "07_speed_and_learning_rate.html").as_uri())
+    page.wait_for_selector("html[data-ready]", timeout=60_000)
+    go_to(page, "train")
+    total = page.evaluate("Reveal.getTotalSlides()")
+    page.locator("section.present .bnkit-train-here button").first.click()
+    page.locator("section.present .bntr-side").first.wait_for()
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_function(f"/step [1-9]/.test({CURRENT}.innerText)")
+    assert not page.evaluate(f"overflows({CURRENT})")
+    assert page.evaluate("Reveal.sync() || Reveal.getTotalSlides()") == total
+    page.close()
+
+
 def test_the_list_of_decks_links_to_each(folder):
     links = re.findall(r'href="(\d\d_\w+\.html)"', (folder / "index.html").read_text("utf-8"))
     assert len(links) == len(SHOWN)
