@@ -94,7 +94,11 @@ ENDS = {  # what it does, and a word of what is said
         "loop that never ends",
     ),
     "never ends beside the function": (FORWARD.source + "\nwhile True: pass", "never ends"),
-    "asks for too much memory": (inside("torch.ones(10**11)"), "memory"),
+    "asks for too much memory": (inside("torch.ones(2**30)"), "more memory"),
+    "collects too much memory": (
+        inside("kept = []", "while True: kept.append(torch.empty(10**8))"),
+        "more memory",
+    ),
     "exits": (inside("raise SystemExit"), "SystemExit"),
     "interrupts": (inside("raise KeyboardInterrupt"), "KeyboardInterrupt"),
     "waits for input": (inside("input()"), "EOFError"),
@@ -197,6 +201,20 @@ def test_no_answer_finds_the_solution_that(workshop, look):
     assert not judged(workshop, LOOKS[look], answer).right
 
 
+def test_an_answer_cannot_hide_that_it_is_ready_made(workshop):
+    call = "F.batch_norm(x, None, None, weight, bias, training=True, eps=eps)"
+    head, _ = FORWARD.parts
+    for line in ("pass", "import sys; sys.setprofile(None)", "import sys; sys.settrace(None)"):
+        found = judged(workshop, f"{head}\n    {line}\n    return {call}")
+        assert not found.right or "batch_norm" in found.whole.ready_made
+
+
+def test_an_answer_sees_no_variable_of_the_teachers(workshop, monkeypatch):
+    monkeypatch.setenv("TOKEN_OF_MINE", "secret")
+    workshop.close()  # the next process is started with it
+    assert judged(workshop, inside("import os", "assert 'TOKEN_OF_MINE' not in os.environ")).right
+
+
 def test_files_of_the_course_are_closed_and_its_own_folder_is_open(workshop, tmp_path):
     secret = tmp_path / "source.ipynb"
     secret.write_text("solution")
@@ -232,7 +250,7 @@ def test_another_cell_that_ends_costs_an_exercise_nothing(workshop, cell):
     workshop.limit = SHORT
     found = judged(workshop, "helper = 1", cell, FORWARD.source)
     workshop.limit = LIMIT
-    assert found.right
+    assert found.right and found.ends == (() if "/" in cell else (2,))
 
 
 def test_an_answer_may_use_an_earlier_cell(workshop):

@@ -13,6 +13,8 @@ import sysconfig
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bnkit.book.theirs import is_theirs
+
 __all__ = ["MEMORY", "hide", "limit_resources", "raise_fence"]
 
 MEMORY = 2 * 2**30  # bytes that an answer may ask for
@@ -24,6 +26,7 @@ _REFUSED = {
     "the network": "socket.connect socket.bind socket.sendto socket.getaddrinfo",
 }
 _EVENTS = {event: what for what, events in _REFUSED.items() for event in events.split()}
+_WATCHES = {"sys.setprofile", "sys.settrace"}  # what tells a ready-made answer
 _CHANGES = {"os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink"}
 _CHANGES |= {"os.truncate", "os.chmod", "os.chown", "os.utime", "shutil.rmtree"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -48,6 +51,8 @@ def raise_fence(folder: str, closed: Sequence[str] = ()) -> None:
     def hook(event: str, args: tuple) -> None:
         if event in _EVENTS:
             raise PermissionError(f"an answer that is graded has no use for {_EVENTS[event]}")
+        if event in _WATCHES and is_theirs(sys._getframe(1).f_code.co_filename):
+            raise PermissionError("an answer that is graded does not change who watches it")
         if event == "open":
             path, _, flags = args
             _look_at(path, bool(flags & _WRITING), inside, shut)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from IPython.core.inputtransformer2 import TransformerManager
 
 from bnkit.book.exercise import Exercise
+from bnkit.book.grading.wire import out_of_memory
 from bnkit.book.grading.workshop import Report, Workshop
 from bnkit.book.judge import judge
 from bnkit.book.result import CheckResult
@@ -21,7 +22,6 @@ RAISED = "The cell that should define {answer} raised an exception."
 ENDLESS = "It ran for {limit:g} seconds without returning. Look for a loop that never ends."
 ENDED = "It ended the process that ran it{how}, so nothing could be judged."
 TOLD_NOTHING = "What came back is no result of this exercise, so nothing could be judged."
-OUT_OF_MEMORY = ("MemoryError", "can't allocate memory")
 MEMORY = "It asked for more memory than an answer may have."
 
 
@@ -36,10 +36,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found on all inputs, and whether the smallest one was right."""
+    """What was found on all inputs, whether the smallest was right, and which cells must go.
+
+    Those that ended the process or did not end are `ends`: the next exercise does without them.
+    """
 
     whole: CheckResult
     smallest: bool
+    ends: tuple[int, ...] = ()
 
     @property
     def right(self) -> bool:
@@ -51,15 +55,18 @@ def verdict(
     exercise: Exercise, cells: Sequence[Cell], workshop: Workshop, closed: Sequence[str] = ()
 ) -> Verdict:
     """Judge the answer that the cells make; another cell that ends its process is left out."""
-    cells = list(cells)
+    cells, ends = list(cells), []
     if _untouched(exercise, cells):
         return Verdict(CheckResult(exercise.name, "not started", hint=UNTOUCHED), False)
     while True:
         sources = [(cell.number, _plain_python(cell.source)) for cell in cells]
         report = workshop.run(exercise.name, sources, closed)
         last = next((cell for cell in cells if cell.number == report.cell), None)
+        if last is not None and report.seen is None and not report.missing:
+            ends.append(last.number)
         if report.seen is not None or last is None or last.of_answer:
-            return _of_report(exercise, report, cells, workshop.limit)
+            found = _of_report(exercise, report, cells, workshop.limit)
+            return replace(found, ends=tuple(ends))
         cells.remove(last)
 
 
@@ -76,10 +83,10 @@ def _plain_python(source: str) -> str:
 
 
 def _of_report(exercise: Exercise, report: Report, cells: Sequence[Cell], limit: float) -> Verdict:
-    if not report.garbled and len(report.seen or ()) == len(exercise.probes):
+    seen = report.seen or []
+    whole_run = len(seen) == len(exercise.probes) and not any(map(out_of_memory, seen))
+    if whole_run and not report.garbled:
         whole = judge(exercise, report.seen, lambda: report.stage)
-        if any(sign in (whole.error or "") for sign in OUT_OF_MEMORY):
-            whole = replace(whole, hint=MEMORY)
         first = replace(exercise, probes=exercise.probes[:1], mistakes=())
         return Verdict(whole, judge(first, report.seen[:1]).passed)
     told = _why_not(exercise, report, cells, limit)
@@ -100,6 +107,8 @@ def _why_not(
         return CheckResult("", "stopped", hint=ENDLESS.format(limit=limit))
     if report.ended:
         return CheckResult("", "raised", error=report.ended)
+    if report.seen and not report.garbled and out_of_memory(report.seen[-1]):
+        return CheckResult("", "raised", hint=MEMORY, error=report.seen[-1].error)
     if report.garbled or report.seen is not None:
         return CheckResult("", "stopped", hint=TOLD_NOTHING)
     return CheckResult("", "stopped", hint=ENDED.format(how=_how(report.code)))

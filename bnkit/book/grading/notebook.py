@@ -67,14 +67,16 @@ def judge_notebook(nb: NotebookNode, workshop: Workshop, rules: Rules = Rules())
     """Put a verdict and points into each test of an exercise; all other cells stay."""
     tests = {id(cell): exercise_of(cell) for cell in nb.cells if _is_test(cell)}
     verdicts: dict[str, Verdict] = {}
+    ends: set[int] = set()
     for number, cell in enumerate(nb.cells, start=1):
         if exercise_and_kind := tests.get(id(cell)):
             exercise, kind = exercise_and_kind
             if exercise.name not in verdicts:
-                cells = _cells_for(nb, exercise)
+                cells = [c for c in _cells_for(nb, exercise) if c.of_answer or c.number not in ends]
                 found = verdict(exercise, cells, workshop, rules.closed)
                 if found.whole.status == "broken":  # our fault: no zero for it
                     raise RuntimeError(f"{exercise.name}: {found.whole.hint}")
+                ends |= set(found.ends)
                 verdicts[exercise.name] = found
             _tell(cell, exercise, kind, verdicts[exercise.name], rules, number)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bnkit.book.observe import Observation
 
-__all__ = ["decode", "encode", "line", "text"]
+__all__ = ["decode", "encode", "line", "out_of_memory", "text"]
 
 LONGEST = 4000  # characters of a text, such as an error
 LARGEST = 100_000  # numbers of a result; those of the probes have fewer than 1,000
@@ -42,6 +42,11 @@ def text(value: object) -> str:
     """A value as a text that is not too long to show."""
     found = str(value)
     return found if len(found) <= LONGEST else found[:LONGEST] + " …"
+
+
+def out_of_memory(seen: Observation) -> bool:
+    """Whether an answer asked for more memory than there was."""
+    return "MemoryError" in seen.error or "can't allocate memory" in seen.error
 
 
 def decode(plain: object) -> Observation:

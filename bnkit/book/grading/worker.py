@@ -23,7 +23,7 @@ from functools import partial
 
 from bnkit.book.exercise import Exercise, Mistake
 from bnkit.book.grading.fence import hide, limit_resources, raise_fence
-from bnkit.book.grading.wire import encode, line, text
+from bnkit.book.grading.wire import encode, line, out_of_memory, text
 from bnkit.book.observe import Observation, Probe
 from bnkit.book.run import run_limited
 from bnkit.book.theirs import own_line
@@ -82,7 +82,7 @@ def run_job(task: Task, job: Mapping, say: Say) -> None:
         return say({"missing": task.answer})
     answer = vars(module)[task.answer]
     say({"cell": None})
-    seen = run_limited(lambda: [Observation.of(p, answer) for p in task.probes], job["limit"])
+    seen = run_limited(partial(_observe, task, answer), job["limit"])
     if seen.stopped:
         return say({"stopped": True})
     if seen.exception is not None:
@@ -90,6 +90,16 @@ def run_job(task: Task, job: Mapping, say: Say) -> None:
     search = partial(task.locate, answer) if task.locate else lambda: None
     stage = run_limited(search, job["limit"]).value
     say({"seen": [encode(each) for each in seen.value], "stage": stage and text(stage)})
+
+
+def _observe(task: Task, answer: Callable) -> list[Observation]:
+    """What each experiment sees; none follows one for which the memory did not suffice."""
+    seen: list[Observation] = []
+    for probe in task.probes:
+        seen.append(Observation.of(probe, answer))
+        if out_of_memory(seen[-1]):
+            break
+    return seen
 
 
 def _run_cell(module: types.ModuleType, number: int, source: str) -> None:

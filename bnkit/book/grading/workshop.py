@@ -20,6 +20,9 @@ __all__ = ["Report", "Workshop"]
 
 START = 300.0  # seconds to import PyTorch on a machine that is busy
 _PACKAGE = Path(__file__).parents[3]
+# What an answer may know of the teacher's environment: how to start, and no token of theirs.
+_KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+_KEPT += ("LANG", "LC_ALL", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
 _QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _QUIET |= {"MPLBACKEND": "Agg", "BNKIT_WIDGETS": "baked", "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -97,13 +100,12 @@ class Workshop:
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._late = False
-            path = os.pathsep.join(filter(None, [str(_PACKAGE), os.environ.get("PYTHONPATH")]))
             self._process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 cwd=tempfile.gettempdir(),
-                env=os.environ | _QUIET | {"PYTHONPATH": path},
+                env=_environment(),
                 start_new_session=True,  # Ctrl-C ends the judge, and the judge ends it
             )
             if not self._line(self._process, START):
@@ -133,6 +135,13 @@ class Workshop:
                     return Report.of(said, message["code"], message["late"])
                 heard.append(message)
         return Report.of(iter(heard), process.wait(), self._late)
+
+
+def _environment() -> dict[str, str]:
+    """The variables of the process that runs answers; this very bnkit is found first."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    path = os.pathsep.join(filter(None, [str(_PACKAGE), kept.get("PYTHONPATH")]))
+    return kept | _QUIET | {"PYTHONPATH": path, "HOME": tempfile.gettempdir()}
 
 
 def _messages(lines: str) -> Iterator[Mapping]:
