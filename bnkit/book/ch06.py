@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,14 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from bnkit import training
 from bnkit.book.ch03 import FORGOTTEN
 from bnkit.book.ch05 import TWO_MODES
 from bnkit.book.exercise import Exercise, Mistake, Patch
-from bnkit.book.observe import Facets, Probe, as_seen
+from bnkit.book.observe import Facets, Probe, as_seen, scattered
 from bnkit.book.observe_layer import EXAMPLES, small_net
 from bnkit.book.quiz import Question, choice
+from bnkit.book.stopping import EARLY_STOPPING
 from bnkit.plots import COLORS, new_axes, to_numpy
 from bnkit.plots.matrices import draw_cells, name_cells
 
@@ -29,16 +29,14 @@ __all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS", "confusion_matrix", "
 CHAPTER = "06_mnist_early_stopping"
 
 CANNOT = "06_mnist_early_stopping.ipynb#A log that cannot be true"
-RESTORE = "06_mnist_early_stopping.ipynb#Restore, and test once"
-COPIED = "06_mnist_early_stopping.ipynb#The best weights must be copied"
 THE_LOSS = "06_mnist_early_stopping.ipynb#The loss, by hand"
 FUNCTIONS = "06_mnist_early_stopping.ipynb#Training and validation functions"
-RULE = "06_mnist_early_stopping.ipynb#When to stop: the rule on seven numbers"
 
 
 # Evaluation
 
 _Y = torch.tensor([0, 1, 0, 1, 1])
+_MANY = scattered(11, 2), torch.arange(11) // 2 % 3  # three classes, and a short last batch
 
 
 def evaluate(model, loader):
@@ -53,21 +51,31 @@ def evaluate(model, loader):
     return loss / count, hits / count
 
 
-def _evaluates(sizes: list[int]) -> Probe:
-    count = sum(sizes)
-    batches = list(zip(EXAMPLES[:count].split(sizes), _Y[:count].split(sizes), strict=True))
+def _net(classes: int) -> nn.Sequential:
+    """The small net; a third class in whose scores no number of the others stands."""
+    net = small_net()
+    if classes > 2:
+        net[1] = nn.Linear(2, classes)
+        with torch.no_grad():
+            net[1].weight.copy_(torch.tensor([[0.5, -0.25], [-1.0, 0.75], [0.25, 0.5]]))
+            net[1].bias.copy_(torch.tensor([0.25, -0.5, 0.125]))
+    return net
 
+
+def _evaluates(x: Tensor, y: Tensor, size: int) -> Probe:
     def run(evaluate: Callable) -> Facets:
-        net = small_net()
-        loss, accuracy = evaluate(net, [(x.clone(), y.clone()) for x, y in batches])
+        net, recorded = _net(int(y.max()) + 1), []
+        net[1].register_forward_hook(lambda *seen: recorded.append(seen[2].requires_grad))
+        loss, accuracy = evaluate(net, DataLoader(TensorDataset(x.clone(), y.clone()), size))
         return {
             "loss": as_seen(loss),
             "accuracy": as_seen(accuracy),
             "running_mean afterwards": as_seen(net[0].running_mean),
+            "a graph for gradients": "recorded" if any(recorded) else "not recorded",
         }
 
-    shown = {f"batch {i}": x for i, (x, _) in enumerate(batches, start=1)}
-    return Probe(shown | {"targets": _Y[:count]}, run)
+    shown = {f"batch {i}": part for i, part in enumerate(x.split(size), start=1)}
+    return Probe(shown | {"targets": y}, run)
 
 
 _EVALUATE = Exercise(
@@ -75,7 +83,8 @@ _EVALUATE = Exercise(
     chapter=CHAPTER,
     title="Evaluate",
     statement="Write `evaluate(model, loader)`: return the mean cross entropy and the share of "
-    "right answers over all examples of the loader, whose last batch may be short.",
+    "right answers over all examples of the loader, whose last batch may be short. The model runs "
+    "in evaluation mode, and no graph for gradients is recorded.",
     hints=(
         "Which mode, and which context for the gradients?",
         "Add up over examples, and divide once at the end.",
@@ -83,7 +92,12 @@ _EVALUATE = Exercise(
     ),
     solution=evaluate,
     oracle=training.evaluate,
-    probes=[_evaluates([2, 1]), _evaluates([2, 2]), _evaluates([3, 2])],
+    probes=[
+        _evaluates(EXAMPLES[:3], _Y[:3], 2),
+        _evaluates(EXAMPLES[:4], _Y[:4], 2),
+        _evaluates(EXAMPLES, _Y, 3),
+        _evaluates(*_MANY, 3),
+    ],
     mistakes=[
         Mistake("mean of batch means", THE_LOSS,
             (
@@ -108,11 +122,16 @@ _EVALUATE = Exercise(
             ((', reduction="sum" -> ', "loss / count -> loss"), "hits / count -> hits")),
         Mistake("last batch alone", FUNCTIONS,
             ("loss += -> loss =", "hits += -> hits =", "count += -> count ="),
-            "Which batches are in your result? Look at what happens to the sums inside the loop."),
+            "Which batches are in your result? Look at what happens to the sums inside the loop.",
+            (("loss += -> loss =", "hits += -> hits ="), "loss += -> loss =", "hits += -> hits =")),
+        Mistake("divided by the size of the last batch", FUNCTIONS,
+            "return loss / count, hits / count -> return loss / len(y), hits / len(y)",
+            "How many examples are in your sums, and by how many do you divide?",
+            ("return loss / count -> return loss / len(y)", "hits / count -> hits / len(y)")),
         Mistake("divided by the number of batches", CANNOT, "count += len(x) -> count += 1",
             "You add up over samples. What do you divide by: samples or batches?",
-            ("hits / count -> hits / len(loader)",)),
-        Mistake("divided by full batches", CANNOT, "count += len(x) -> count += len(loader[0][0])",
+            ("hits / count -> hits / len(loader)", "loss / count -> loss / len(loader)")),
+        Mistake("divided by full batches", CANNOT, "count += len(x) -> count += loader.batch_size",
             "How many samples are there, if the last batch is short?"),
         Mistake("softmax before the cross entropy", THE_LOSS,
             "F.cross_entropy(logits, -> F.cross_entropy(logits.softmax(1),",
@@ -127,11 +146,34 @@ _EVALUATE = Exercise(
             ("argmax(dim=1) -> argmax()",)),
         Mistake("batch means divided by the number of samples", THE_LOSS, ', reduction="sum" -> ',
             "F.cross_entropy has already divided by the size of the batch. What does your last "
-            "line divide by?"),
+            "line divide by?",
+            ("(logits.argmax(dim=1) == y).sum() -> (logits.argmax(dim=1) == y).float().mean()",
+             (', reduction="sum" -> ',
+              "(logits.argmax(dim=1) == y).sum() -> "
+              "(logits.argmax(dim=1) == y).float().mean()"))),
         Mistake("loss or hits never added up", FUNCTIONS,
             Patch('        loss += F.cross_entropy(logits, y, reduction="sum").item()\n', ""),
             "Print both sums after each batch. Which of them does not move?",
             (Patch("        hits += (logits.argmax(dim=1) == y).sum().item()\n", ""),)),
+        Mistake("a graph is recorded", FUNCTIONS,
+            Patch("        with torch.no_grad():\n            logits = model(x)",
+                  "        logits = model(x)"),
+            "Nobody will call backward here. Under which context does PyTorch remember nothing?"),
+        Mistake("first batch alone", FUNCTIONS,
+            Patch("        count += len(x)\n    return", "        count += len(x)\n        return"),
+            "How often does your loop run? Look at the indentation of return."),
+        Mistake("cross entropy without the logarithm", THE_LOSS,
+            'F.cross_entropy(logits, y, reduction="sum") -> F.nll_loss(logits, y, reduction="sum")',
+            "What does F.nll_loss expect: scores, probabilities, or their logarithms?",
+            ('F.cross_entropy(logits, -> F.nll_loss(logits.softmax(1),',)),
+        Mistake("the smallest score taken", FUNCTIONS, "argmax -> argmin",
+            "Which class does the model name: the one with the largest score, or the smallest?"),
+        Mistake("predictions (N, 1) compared with targets (N,)", FUNCTIONS,
+            "logits.argmax(dim=1) -> logits.argmax(dim=1, keepdim=True)",
+            "Print the shape of the comparison. How many comparisons do N images need?"),
+        Mistake("softmax over the batch", THE_LOSS,
+            "F.cross_entropy(logits, -> F.cross_entropy(logits.softmax(0),",
+            "F.cross_entropy expects the numbers before softmax. And which axis are the classes?"),
     ],
     section=FUNCTIONS,
     in_book=False,
@@ -165,13 +207,17 @@ def _step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tens
 def _steps(count: int) -> Probe:
     def run(step: Callable) -> Facets:
         net = small_net().eval()
-        optimizer, losses = torch.optim.SGD(net.parameters(), lr=0.5), []
+        optimizer, losses, seen = torch.optim.SGD(net.parameters(), lr=0.5), [], []
+        optimizer.register_step_post_hook(lambda *_: seen.append("step"))
+        net[1].weight.register_hook(lambda _: seen.append("gradient"))
         for _ in range(count):
             losses.append(as_seen(step(net, optimizer, EXAMPLES.clone(), _Y.clone())))
         return {
             "loss": losses[-1],
             "weight of the linear layer": as_seen(net[1].weight),
             "running_mean": as_seen(net[0].running_mean),
+            "steps of the optimizer": str(seen.count("step")),
+            "gradients": "computed" if "gradient" in seen else "never computed",
         }
 
     shown = {"x": EXAMPLES, "y": _Y, "steps": count, "lr": 0.5, "mode before": "evaluation"}
@@ -199,15 +245,14 @@ _TRAINING_STEP = Exercise(
                 Patch("    optimizer.zero_grad()\n", ""),
                 Patch("loss.backward()\n", "loss.backward()\n    optimizer.zero_grad()\n"),
             ),
-            "What is weight.grad at the moment of optimizer.step()?",
-            (
-                Patch("    optimizer.step()\n", ""),
-                (
-                    Patch("    optimizer.zero_grad()\n", ""),
-                    Patch("    loss.backward()\n", ""),
-                    Patch("    optimizer.step()\n", ""),
-                ),
-            )),
+            "What is weight.grad at the moment of optimizer.step()?"),
+        Mistake("step() forgotten", FUNCTIONS, Patch("    optimizer.step()\n", ""),
+            "Compare a weight before and after. Which line moves the weights?"),
+        Mistake("backward() forgotten", FUNCTIONS, Patch("    loss.backward()\n", ""),
+            "What is weight.grad at the moment of optimizer.step()? Which line computes it?"),
+        Mistake("neither backward() nor step()", FUNCTIONS,
+            (Patch("    loss.backward()\n", ""), Patch("    optimizer.step()\n", "")),
+            "Which line computes the gradients, and which one moves the weights?"),
         Mistake("step before backward", FUNCTIONS,
             (
                 Patch("    optimizer.zero_grad()\n", ""),
@@ -228,197 +273,60 @@ _TRAINING_STEP = Exercise(
             'model(x), y -> model(x), y, reduction="sum"',
             "Take a batch that is twice as large. Should the step be twice as long?"),
         Mistake("uphill", THE_LOSS, "loss = F -> loss = -F",
-            "Does the loss fall or rise from step to step? Look at its sign."),
+            "Does the loss fall or rise from step to step? Look at its sign.",
+            ("loss.backward() -> (-loss).backward()",)),
+        Mistake("loss after the step", FUNCTIONS,
+            "return loss.item() -> return F.cross_entropy(model(x), y).item()",
+            "Which weights made the loss that you return: those before the step, or after it? "
+            "And how often does the model see the batch?",
+            (Patch("    return loss.item()",
+                   "    model.eval()\n    return F.cross_entropy(model(x), y).item()"),)),
+        Mistake("the model sees the batch twice", FUNCTIONS,
+            Patch("    loss = ", "    model(x)\n    loss = "),
+            "In training mode every call moves the running statistics. How often do you call it?"),
+        Mistake("two steps in place of one", FUNCTIONS,
+            Patch("    optimizer.step()\n", "    optimizer.step()\n    optimizer.step()\n"),
+            "How many steps does one call take?"),
+        Mistake("gradient counted twice", FUNCTIONS,
+            "loss.backward() -> (2 * loss).backward()",
+            "Compare weight.grad with the gradient of the loss that you return."),
+        Mistake("gradient divided by the batch size", THE_LOSS,
+            "loss.backward() -> (loss / len(x)).backward()",
+            "F.cross_entropy is a mean already. Is it divided once more?"),
+        Mistake("sum of the losses returned", THE_LOSS,
+            "return loss.item() -> return loss.item() * len(x)",
+            "The step is right. Is what you return the mean of the batch?"),
+        Mistake("mean divided once more", THE_LOSS,
+            "return loss.item() -> return loss.item() / len(x)",
+            "The step is right. F.cross_entropy is a mean already: what do you divide by?"),
+        Mistake("accuracy in place of the loss", FUNCTIONS,
+            "return loss.item() -> return (model.eval()(x).argmax(1) == y).float().mean().item()",
+            "The step is asked to return the loss.",
+            (("loss = F.cross_entropy(model(x), -> out = model(x); loss = F.cross_entropy(out,",
+              "return loss.item() -> return (out.argmax(1) == y).float().mean().item()"),)),
+        Mistake("scores in place of the loss", FUNCTIONS,
+            ("loss = F.cross_entropy(model(x), -> out = model(x); loss = F.cross_entropy(out,",
+             "return loss.item() -> return out"),
+            "The step is asked to return the loss."),
+        Mistake("softmax over the batch", THE_LOSS, "model(x), y -> model(x).softmax(0), y",
+            "F.cross_entropy expects the numbers before softmax. And which axis are the classes?"),
+        Mistake("cross entropy without the logarithm", THE_LOSS, "F.cross_entropy -> F.nll_loss",
+            "What does F.nll_loss expect: scores, probabilities, or their logarithms?",
+            ("F.cross_entropy(model(x), y) -> F.nll_loss(model(x).softmax(1), y)",)),
+        Mistake("another loss than the cross entropy", THE_LOSS,
+            "F.cross_entropy(model(x), y) -> F.mse_loss(model(x), F.one_hot(y).float())",
+            "Which loss is asked for?",
+            ("F.cross_entropy(model(x), y) -> "
+             "F.mse_loss(model(x).softmax(1), F.one_hot(y).float())",
+             "F.cross_entropy(model(x), y) -> "
+             "F.binary_cross_entropy_with_logits(model(x), F.one_hot(y).float())",
+             "F.cross_entropy(model(x), y) -> F.multi_margin_loss(model(x), y)")),
     ],
     section=FUNCTIONS,
     in_book=False,
 )  # fmt: skip
 
-
-# Early stopping
-
-
-class Stopper:
-    def __init__(self, patience, delta):
-        self.patience, self.delta = patience, delta
-        self.best_loss, self.counter, self.early_stop = float("inf"), 0, False
-
-    def __call__(self, val_loss, model):
-        if val_loss < self.best_loss - self.delta:
-            self.best_loss, self.counter = val_loss, 0
-            self.best_model_state = copy.deepcopy(model.state_dict())
-        else:
-            self.counter += 1
-            self.early_stop = self.counter >= self.patience
-
-    def restore(self, model):
-        model.load_state_dict(self.best_model_state)
-
-
-def _model(number: float) -> nn.Module:
-    """A model whose weights and buffers are all one number."""
-    model = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
-    _fill(model, number)
-    return model
-
-
-def _fill(model: nn.Module, number: float) -> None:
-    with torch.no_grad():
-        for tensor in (model[0].weight, model[1].running_mean):
-            tensor.fill_(number)
-
-
-def _replay(cls: Callable, losses: list[float], patience: int, delta: float) -> Facets:
-    """Weights are the number of the epoch, and 99 by the time that they are restored."""
-    stopper, model, stop = cls(patience, delta), _model(0), "never"
-    for epoch, loss in enumerate(losses, start=1):
-        _fill(model, epoch)
-        stopper(loss, model)
-        if stopper.early_stop:
-            stop = f"after epoch {epoch}"
-            break
-    _fill(model, 99)
-    other = _model(0)
-    if hasattr(stopper, "restore"):
-        stopper.restore(other)
-    else:
-        other.load_state_dict(stopper.best_model_state)
-    return {"stop": stop} | _epochs(other)
-
-
-def _epochs(model: nn.Module) -> Facets:
-    words = {0: "the new model's own", 99: "those of after the end"}
-    weight, mean = int(model[0].weight), int(model[1].running_mean)
-    return {
-        "restored weights": words.get(weight, f"those of epoch {weight}"),
-        "restored running_mean": words.get(mean, f"that of epoch {mean}"),
-    }
-
-
-def _probe(losses: list[float], patience: int, delta: float = 0.0, essential: bool = True) -> Probe:
-    inputs = {"losses": losses, "patience": patience, "delta": delta}
-    return Probe(inputs, lambda cls: _replay(cls, losses, patience, delta), essential)
-
-
-_EARLY_STOPPING = Exercise(
-    name="early_stopping",
-    chapter=CHAPTER,
-    title="From memory, or to disk",
-    statement="Write a class `Stopper(patience, delta)`. After each epoch it is called with "
-    "`(val_loss, model)`; `early_stop` says whether to stop, and `restore(model)` loads "
-    "the weights of the best epoch, kept in memory or in a file.",
-    hints=(
-        "What counts as an improvement if a loss must fall by more than delta?",
-        "What happens to the counter at an improvement, and what otherwise? When is patience used "
-        "up?",
-        "`state_dict()` hands out the live tensors. What becomes of them in the next epoch?",
-    ),
-    solution=Stopper,
-    oracle=training.EarlyStopping,
-    probes=[
-        _probe([0.5, 0.75], 1),
-        _probe([0.5, 0.75, 0.625], 2),
-        _probe([0.5, 0.3125, 0.28125], 2, delta=0.25),
-        _probe([1.0, 0.875, 0.625, 0.5, 0.5, 0.5], 2, delta=0.25),
-        _probe([1.0, 0.5, 0.75, 0.25, 0.5, 0.375, 0.5], 3),
-        _probe([0.5, 0.75, 0.75, 0.75], 1),
-        _probe([0.5, 0.625, 0.625, 0.625], 2, delta=0.25),
-        _probe([0.5, 0.5, 0.5], 2, essential=False),
-        _probe([0.5, math.nan, 0.75], 2, essential=False),
-    ],
-    mistakes=[
-        Mistake("state_dict not copied", COPIED,
-            "copy.deepcopy(model.state_dict()) -> model.state_dict()",
-            "Train one step further after the best epoch. Do the kept weights change with the "
-            "model's?"),
-        Mistake("weights kept at every epoch", COPIED,
-            (
-                Patch(
-                    "            self.best_model_state = copy.deepcopy(model.state_dict())\n",
-                    "",
-                ),
-                Patch(
-                    "        if val_loss",
-                    "        self.best_model_state = copy.deepcopy(model.state_dict())\n        "
-                    "if val_loss",
-                ),
-            ),
-            "After which epochs do you keep the weights: all, or those that improve?"),
-        Mistake("nothing restored", RESTORE, "model.load_state_dict(self.best_model_state) -> pass",
-            "Compare a weight of the model before and after restore."),
-        Mistake("only parameters kept", COPIED,
-            (
-                "copy.deepcopy(model.state_dict()) -> "
-                "copy.deepcopy(dict(model.named_parameters()))",
-                "best_model_state) -> best_model_state, strict=False)",
-            ),
-            "Which tensors of a batch normalization layer are not parameters, and belong to the "
-            "best epoch all the same?"),
-        Mistake("patience one too long", RULE, ">= self.patience -> > self.patience",
-            "With patience 1, how many epochs without improvement does your rule allow before it "
-            "stops?"),
-        Mistake("patience one too short", RULE, ">= self.patience -> >= self.patience - 1",
-            "With patience 2, what is your counter after the first epoch without improvement?",
-            (
-                Patch(
-                    "            self.early_stop = self.counter >= self.patience",
-                    "        self.early_stop = self.counter >= self.patience - 1",
-                ),
-            )),
-        Mistake("delta with the wrong sign", RULE, "- self.delta -> + self.delta",
-            "With a large delta, should an improvement be easier or harder to achieve?"),
-        Mistake("delta ignored", RULE, " - self.delta -> ",
-            "Replay a loss that falls by a hair every epoch, with a large delta. Does it stop?"),
-        Mistake("delta taken as a fraction", RULE,
-            "self.best_loss - self.delta -> self.best_loss * (1 - self.delta)",
-            "Is delta subtracted from the best loss, or multiplied with it?"),
-        Mistake("best loss lowered without an improvement", RULE,
-            Patch(
-                "            self.counter += 1",
-                "            self.best_loss = min(val_loss, self.best_loss)\n            "
-                "self.counter += 1",
-            ),
-            "Let the loss fall by half of delta every epoch. After two epochs, has it improved?"),
-        Mistake("counter never reset", RULE,
-            "self.best_loss, self.counter = val_loss, 0 -> self.best_loss = val_loss",
-            "What should an improvement do to the epochs counted before it?"),
-        Mistake("compared with the last loss", RULE,
-            Patch(
-                "            self.counter += 1",
-                "            self.best_loss = val_loss\n            self.counter += 1",
-            ),
-            "After 0.25, 0.5, 0.375: is the third an improvement?"),
-        Mistake("highest loss kept", RULE,
-            'if val_loss < self.best_loss - self.delta -> if self.best_loss == float("inf") or '
-            "val_loss > self.best_loss + self.delta",
-            "Of a loss, is more better?"),
-        Mistake("equal loss taken for better", RULE, "val_loss < self -> val_loss <= self",
-            "A loss that stays the same for ever: should training go on for ever?"),
-        Mistake("a gap at equality", RULE,
-            Patch("        else:", "        elif val_loss > self.best_loss - self.delta:"),
-            "What does your rule do with a loss that equals best_loss - delta, and with nan? Every "
-            "epoch either improves or counts."),
-        Mistake("asks whether it is worse", RULE, "if val_loss < -> if not val_loss >",
-            "Compare nan with any number: which comparisons are true? What does your rule make of "
-            "a nan?",
-            ("if val_loss < -> if not val_loss >=",)),
-        Mistake("never stops", RULE, Patch("            self.counter += 1\n", ""),
-            "Replay a loss that only rises, and print counter and early_stop after each epoch. "
-            "Which of them does not move?",
-            (
-                "self.counter += 1 -> self.counter -= 1",
-                Patch("            self.early_stop = self.counter >= self.patience\n", ""),
-            )),
-        Mistake("best loss never lowered", RULE,
-            "self.best_loss, self.counter = val_loss, 0 -> self.counter = 0",
-            "Which loss is the third epoch compared with? Print it."),
-        Mistake("stops from the start", RULE, 'float("inf"), 0, False -> float("inf"), 0, True',
-            "What does early_stop say after the first epoch, which is the best so far?"),
-    ],
-    section=RULE,
-)  # fmt: skip
-
-EXERCISES = [_EVALUATE, _TRAINING_STEP, _EARLY_STOPPING]
+EXERCISES = [_EVALUATE, _TRAINING_STEP, EARLY_STOPPING]
 
 IN_TEXT = {
     "06-log": Question(

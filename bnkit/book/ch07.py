@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from bnkit import plots
-from bnkit.book.exercise import Exercise, Mistake
+from bnkit.book.exercise import Exercise, Mistake, Patch
 from bnkit.book.observe import Probe, calls
 from bnkit.book.quiz import Question, choice
 from bnkit.plots import appearance, to_numpy
@@ -60,7 +60,8 @@ _TURN = Exercise(
     chapter=CHAPTER,
     title="By hand",
     statement="Write `turn(w, grad, lr)` for two vectors: after one step of gradient descent, "
-    "return the length of the new w and the angle, in degrees, by which w has turned.",
+    "return the length of the new w and the angle, in degrees between 0 and 180, by which w has "
+    "turned.",
     hints=(
         "Take the step first. Length and angle belong to the new vector.",
         "The cosine of an angle is the dot product divided by both lengths.",
@@ -71,13 +72,59 @@ _TURN = Exercise(
         _step([0.0, 1.0], [-1.06, 0.0], 1.0),
         _step([3.0, 4.0], [4.0, -2.0], 0.5),
         _step([1.0, -2.0], [0.5, 0.75], 2.0),
-        _step([1.0, -2.0, 0.5], [0.5, 0.25, 3.0], 0.5, essential=False),
+        _step([1.0, -2.0], [0.75, -1.5], 2.5),
+        _step([1.0, -2.0, 0.5], [0.5, 0.25, 3.0], 0.5),
+        _step([0.5, 1.0, -1.5, 2.0, 0.25], [3.0, -1.0, 0.5, 0.25, -2.0], 1.5),
     ],
     mistakes=[
         Mistake("radians", BRAKE, "math.degrees(math.acos(cosine)) -> math.acos(cosine)",
-            "A right angle should be 90. What do you return for one?"),
+            "A right angle should be 90. What do you return for one?",
+            ("math.degrees( -> math.radians(", "math.degrees( -> math.degrees(180 / math.pi * ")),
+        Mistake("right in the plane only", BRAKE,
+            "math.degrees(math.acos(cosine)) -> math.degrees("
+            "abs(math.atan2(new[1], new[0]) - math.atan2(w[1], w[0])))",
+            "Try a vector of three numbers. Which of them does your angle use?",
+            ("math.degrees(math.acos(cosine)) -> math.degrees("
+             "math.atan2(new[1], new[0]) - math.atan2(w[1], w[0]))",
+             "math.degrees(math.acos(cosine)) -> math.degrees("
+             "math.atan2(w[1], w[0]) - math.atan2(new[1], new[0]))",
+             "math.degrees(math.acos(cosine)) -> math.degrees(math.atan2("
+             "w[0] * new[1] - w[1] * new[0], (w * new)[:2].sum()))",
+             "math.degrees(math.acos(cosine)) -> math.degrees(abs(math.atan2("
+             "w[0] * new[1] - w[1] * new[0], (w * new)[:2].sum())))",
+             "math.degrees(math.acos(cosine)) -> math.degrees(math.asin("
+             "abs(w[0] * new[1] - w[1] * new[0]) / (w.norm() * new.norm())))")),
+        Mistake("right only where the gradient is at a right angle to w", BRAKE,
+            "math.acos(cosine) -> math.atan(lr * grad.norm() / w.norm())",
+            "That needs a step at a right angle to w. Try a gradient that points along w.",
+            ("math.acos(cosine) -> lr * grad.norm() / w.norm()",
+             "math.acos(cosine) -> math.asin(min(1.0, lr * grad.norm() / w.norm()))",
+             "return new.norm() -> return (w.norm() ** 2 + (lr * grad).norm() ** 2).sqrt()")),
+        Mistake("never more than a right angle", BRAKE,
+            "math.acos(cosine) -> math.acos(abs(cosine))",
+            "A step may turn w round. Which cosine, and which angle, does that give?",
+            ("math.acos(cosine) -> math.acos(max(0.0, cosine))",
+             "math.acos(cosine) -> math.asin((1 - cosine**2).clamp(min=0).sqrt())")),
+        Mistake("another function of the cosine", BRAKE, "math.acos(cosine) -> math.asin(cosine)",
+            "A vector that does not turn has cosine 1. Which angle do you return for it?",
+            ("math.acos(cosine) -> math.cos(cosine)", "math.acos(cosine) -> cosine",
+             "math.acos(cosine) -> math.atan(cosine)", "math.acos(cosine) -> 1 - cosine")),
         Mistake("uphill", BRAKE, "w - lr -> w + lr",
-            "Gradient descent goes down. In which direction from w is that?"),
+            "Gradient descent goes down. In which direction from w is that?",
+            ),
+        Mistake("w overwritten before it is compared", BRAKE,
+            Patch("    new = w - lr * grad\n", "    w -= lr * grad\n    new = w\n"),
+            "w -= changes w itself. Which two vectors do you compare afterwards?",
+            ((Patch("    new = w - lr * grad\n", "    w = w - lr * grad\n    new = w\n"),
+              "math.acos(cosine) -> math.acos(min(1.0, cosine))"),
+             (Patch("    new = w - lr * grad\n", "    w = w - lr * grad\n    new = w\n"),
+              "math.acos(cosine) -> torch.acos(cosine)"))),
+        Mistake("gradient divided by its length", BRAKE, "lr * grad -> lr * grad / grad.norm()",
+            "Double the gradient. Should the step be twice as long?"),
+        Mistake("w decays besides", BRAKE, "w - lr -> (1 - lr) * w - lr",
+            "With a gradient of 0 the vector should stay where it is. Does yours?"),
+        Mistake("gradient multiplied by w", BRAKE, "lr * grad -> lr * w * grad",
+            "With gradient 0 the vector stays, and with w = 0 it should move. Does yours?"),
         Mistake("cosine in place of the angle", BRAKE,
             "math.degrees(math.acos(cosine)) -> cosine.item()",
             "What do you return when w does not turn at all? It should be 0."),
@@ -85,16 +132,43 @@ _TURN = Exercise(
             "Double the learning rate. Does anything change?"),
         Mistake("length of the old vector", BRAKE, "return new.norm() -> return w.norm()",
             "A step at a right angle to w makes it longer. Which vector do you measure?"),
+        Mistake("another length than the square root of the sum of squares", BRAKE,
+            "return new.norm() -> return new.norm(1)",
+            "How long is the vector (3, 4)?",
+            ("return new.norm() -> return new.abs().max()", "return new.norm() -> return new.sum()",
+             "return new.norm() -> return new.square().sum()",
+             "return new.norm() -> return new.square().mean().sqrt()",
+             "return new.norm() -> return new.mean()")),
+        Mistake("growth in place of the length", BRAKE,
+            "return new.norm() -> return (new.norm() - w.norm())",
+            "With learning rate 0 the vector stays as long as it is. Do you return that length?",
+            ("return new.norm() -> return (new.norm() / w.norm())",)),
         Mistake("angle between w and the gradient", BRAKE,
             "(w @ new) / (w.norm() * new.norm()) -> (w @ grad) / (w.norm() * grad.norm())",
             "For the gradient of a scale-invariant loss yours is always 90. Which two vectors "
-            "enclose the angle by which w turns?"),
+            "enclose the angle by which w turns?",
+            ("(w @ new) / (w.norm() * new.norm()) -> -(w @ grad) / (w.norm() * grad.norm())",)),
+        Mistake("angle between the new w and the gradient", BRAKE,
+            "(w @ new) / (w.norm() * new.norm()) -> (grad @ new) / (grad.norm() * new.norm())",
+            "Which two vectors enclose the angle by which w turns?",
+            ("(w @ new) / (w.norm() * new.norm()) -> -(grad @ new) / (grad.norm() * new.norm())",)),
         Mistake("length of the step", BRAKE, "return new.norm() -> return (lr * grad).norm()",
             "With learning rate 0 the vector stays where it is. Which length do you return then?"),
         Mistake("cosine without the lengths", BRAKE, " / (w.norm() * new.norm()) -> ",
             "A cosine lies between -1 and 1, however long the vectors are. Does yours?",
-            (" / (w.norm() * new.norm()) ->  / w.norm()", "w.norm() * new.norm() -> w.norm() ** 2"),
-        ),
+            (" / (w.norm() * new.norm()) ->  / w.norm()", "w.norm() * new.norm() -> w.norm() ** 2",
+             "w.norm() * new.norm() -> new.norm()", "w.norm() * new.norm() -> new.norm() ** 2",
+             "w.norm() * new.norm() -> w.norm() + new.norm()",
+             *((change, "math.acos(cosine) -> torch.acos(cosine)") for change in (
+                 " / (w.norm() * new.norm()) -> ", " / (w.norm() * new.norm()) ->  / w.norm()",
+                 "w.norm() * new.norm() -> new.norm()", "w.norm() * new.norm() -> w.norm() ** 2",
+                 "w.norm() * new.norm() -> new.norm() ** 2",
+                 "w.norm() * new.norm() -> w.norm() + new.norm()")),
+             "cosine = (w @ new) / (w.norm() * new.norm()) -> cosine = (w @ new).clamp(-1, 1)",
+             "cosine = (w @ new) / (w.norm() * new.norm()) -> cosine = ((w @ new) / w.norm())"
+             ".clamp(-1, 1)",
+             "cosine = (w @ new) / (w.norm() * new.norm()) -> cosine = ((w @ new) / new.norm())"
+             ".clamp(-1, 1)")),
         Mistake("divided by the gradient", BRAKE, "lr * grad -> lr / grad",
             "Double the gradient. Should the step be twice as long, or half as long?"),
     ],

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from bnkit.book.evidence import Difference, paired_difference
-from bnkit.book.exercise import Exercise, Mistake
+from bnkit.book.exercise import Exercise, Mistake, Patch
 from bnkit.book.observe import calls
 from bnkit.book.quiz import Question, choice
 from bnkit.book.tuning import Tuning
@@ -57,8 +57,8 @@ _HALVING_BATCH = Exercise(
     name="halving_batch",
     chapter=CHAPTER,
     title="Halve the noise",
-    statement="Write `halving_batch(batch_size, total)`: return the batch size (it need not be "
-    "whole) that halves the noise, the standard deviation of the batch mean, if batches "
+    statement="Write `halving_batch(batch_size, total)`: return the batch size, not rounded to a "
+    "whole number, that halves the noise, the standard deviation of the batch mean, if batches "
     "are drawn without replacement from `total` examples. `total` may be `math.inf`.",
     hints=(
         "Half the standard deviation is which part of the variance?",
@@ -69,37 +69,80 @@ _HALVING_BATCH = Exercise(
     oracle=_by_variance,
     probes=[
         calls({"batch_size": size, "total": total}, ("batch size",))
-        for size, total in ((32.0, math.inf), (32.0, 100.0), (10.0, 1000.0))
+        for size, total in (
+            *((32.0, math.inf), (32.0, 100.0), (10.0, 1000.0)),
+            *((7.0, math.inf), (60.0, 90.0), (3.0, 50.0)),
+        )
     ],
     mistakes=[
         Mistake("batch doubled", NOISE,
             ("4 * batch_size -> 2 * batch_size", f"{_SOLVED} -> 2 * batch_size"),
-            "The variance of a mean falls like 1/N. What about its root, the noise?"),
+            "The variance of a mean falls like 1/N. What about its root, the noise?",
+            (f"{_SOLVED} -> 2 * batch_size",)),
         Mistake("finite data forgotten", NOISE, f"{_SOLVED} -> 4 * batch_size",
             "Take all examples. How much does the mean of such a batch vary, and what does your "
             "formula say?"),
+        Mistake("infinite data not handled", NOISE,
+            Patch("math.isinf(total)", "total is None"),
+            "Put total = math.inf into your formula. Is inf / inf a number?",
+            ((Patch("math.isinf(total)", "total is None"),
+              f"{_SOLVED} -> 4 * batch_size * (total / (total + 3 * batch_size))"),
+             Patch("return 4 * batch_size", "return total"))),
+        Mistake("rounded", NOISE, (f"{_SOLVED} -> round({_SOLVED})"),
+            "The noise should be halved exactly. Is a whole number asked for?",
+            (f"{_SOLVED} -> math.ceil({_SOLVED})", f"{_SOLVED} -> math.floor({_SOLVED})")),
         Mistake("variance halved", NOISE,
             ("4 * batch_size -> 2 * batch_size", "- 1) / 4 -> - 1) / 2"),
             "Half the noise is half the standard deviation. Which part of the variance is that?",
             ("- 1) / 4 -> - 1) / 2",)),
         Mistake("capped at the total", NOISE, f"{_SOLVED} -> min(4 * batch_size, total)",
             "The answer bends towards `total` long before it reaches it. Solve the condition for "
-            "N."),
+            "N.", (f"{_SOLVED} -> min(2 * batch_size, total)",)),
+        Mistake("noise doubled, not halved", NOISE,
+            ("4 * batch_size -> batch_size / 4", "- 1) / 4 -> - 1) * 4"),
+            "Does a smaller batch have less noise?",
+            (("4 * batch_size -> batch_size / 4", f"{_SOLVED} -> batch_size / 4"),
+             ("4 * batch_size -> batch_size / 2", f"{_SOLVED} -> batch_size / 2"),
+             ("4 * batch_size -> batch_size / 2", "- 1) / 4 -> - 1) * 2"))),
         Mistake("another factor for plentiful data", NOISE, "4 * batch -> 2 * batch",
             "For plentiful data the noise is σ / √N. Which multiple of N halves it?",
             ("4 * batch -> 16 * batch", "4 * batch -> 5 * batch", "4 * batch -> 1 * batch",
-             "4 * batch -> 0 * batch", "4 * batch -> 4 / batch")),
+             "4 * batch -> 0 * batch", "4 * batch -> 4 / batch",
+             *((f"4 * batch_size -> {n}", f"{_SOLVED} -> {n}") for n in (
+                 "batch_size**2", "16 * batch_size", "math.sqrt(2) * batch_size",
+                 "8 * batch_size", "batch_size * math.sqrt(batch_size)")))),
         Mistake("variance not quartered", NOISE, "- 1) / 4 -> - 1)",
             "Put your N into the formula of the noise. Which part of the old noise is it?",
-            ("- 1) / 4 -> - 1) * 4", "- 1) / 4 -> - 1) / 5", "- 1) / 4 -> - 1) / 0")),
+            ("- 1) / 4 -> - 1) * 4", "- 1) / 4 -> - 1) / 5", "- 1) / 4 -> - 1) / 0",
+             "- 1) / 4 -> - 1) / 16", "- 1) / 4 -> - 1) / 3", "- 1) / 4 -> - 1) / 8",
+             ("4 * batch -> 16 * batch", "- 1) / 4 -> - 1) / 16"),
+             "- 1) / 4 -> - 1) / math.sqrt(2)",
+             ("4 * batch -> 2**0.5 * batch", "- 1) / 4 -> - 1) / 2**0.5"))),
         Mistake("all examples do not stay all examples", NOISE, "(total / batch_size - 1) -> "
             "(total / batch_size)",
             "Put batch_size = total. There is no noise left to halve. What comes out?",
             ("batch_size - 1) -> batch_size + 1)", "batch_size - 1) -> batch_size - 2)",
-             "(1 + ( -> (2 + (", "(1 + ( -> (0 + (", "total / batch -> total * batch")),
+             "(1 + ( -> (2 + (", "(1 + ( -> (0 + (", "total / batch -> total * batch",
+             *(f"{_SOLVED} -> {formula}" for formula in (
+                 "4 * batch_size * (total - batch_size) / total",
+                 "4 * batch_size * (total - batch_size) / (total - 1)",
+                 "4 * batch_size * (total - 1) / (total - 1 + 4 * batch_size)",
+                 "4 * batch_size * (total - 1) / (total - 1 + 3 * batch_size)",
+                 "4 * batch_size * total / (total + 2 * batch_size)",
+                 "4 * batch_size * total / (total + batch_size)",
+                 "4 * batch_size * total / (total + 3)",
+                 "4 * batch_size * total / (total - batch_size)",
+                 "4 * batch_size * (1 - batch_size / total) ** 0.5",
+                 "4 * batch_size * (1 - 4 * batch_size / total)",
+                 "4 * batch_size * (1 + batch_size / total)",
+                 "4 * batch_size / (1 - batch_size / total)",
+                 "total - (total - batch_size) / 4", "total - (total - batch_size) / 2",
+                 "(batch_size + total) / 2")))),
         Mistake("condition not solved for N", NOISE, "(1 + ( -> (1 - (",
             "Call your result N. Is total / N − 1 a quarter of total / batch_size − 1?",
-            ("total / (1 -> total * (1",)),
+            ("total / (1 -> total * (1", f"{_SOLVED} -> 1 / ({_SOLVED})",
+             f"{_SOLVED} -> {_SOLVED} / total", f"{_SOLVED} -> (total / batch_size - 1) / 4",
+             f"{_SOLVED} -> 4 * batch_size * total / (total - 3 * batch_size)")),
     ],
     section=NOISE,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
 from bnkit.book.exercise import Exercise, Mistake, Patch
-from bnkit.book.observe import Facets, Probe, as_seen
+from bnkit.book.observe import LOSS, Facets, Probe, as_seen
 from bnkit.book.quiz import Question, choice
 from bnkit.plots import COLORS, appearance, new_axes, to_numpy
 
@@ -53,22 +53,33 @@ def fill_block(module: nn.Module) -> nn.Module:
                 layer.weight.copy_(torch.tensor([[1.0, -0.5], [0.25, 2.0]]))
                 if layer.bias is not None:
                     layer.bias.zero_()  # so that a layer without one is right, too
-            if isinstance(layer, nn.BatchNorm1d):
+            if isinstance(layer, nn.BatchNorm1d) and layer.affine:
                 layer.weight.copy_(torch.tensor([2.0, 0.5]))
                 layer.bias.copy_(torch.tensor([0.25, -1.0]))
     return module
 
 
-def _skips(mode: str) -> Probe:
+def _skips(mode: str, h: Tensor = BATCH, essential: bool = True) -> Probe:
     def run(cls: Callable) -> Facets:
-        block = fill_block(cls(2)).train(mode == "training")
+        block = cls(2)
+        block(BATCH.clone())  # layers of the kind nn.Lazy… have their parameters from now on
+        norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm1d)]
+        for norm in norms:
+            norm.reset_running_stats()
+        fill_block(block).train(mode == "training")
         layers = sorted(type(m).__name__ for m in block.modules() if [*m.parameters(False)])
+        leaf = h.clone().requires_grad_()
+        output = block(leaf * 1)
+        factors = 2.0 ** torch.arange(output.numel()).view_as(output)
+        (gradient,) = torch.autograd.grad((output * factors).sum(), leaf, allow_unused=True)
         return {
             "layers with parameters": ", ".join(layers),
-            "output": as_seen(block(BATCH.clone())),
+            "output": as_seen(output),
+            f"gradient of h, {LOSS}": as_seen(0 if gradient is None else gradient * (h != 0)),
+            "running_mean": as_seen(norms[0].running_mean if norms else None),
         }
 
-    return Probe({"h": BATCH, "mode": mode}, run)
+    return Probe({"h": h, "mode": mode}, run, essential)
 
 
 class _Branch(nn.Module):
@@ -82,22 +93,30 @@ class _Branch(nn.Module):
         return torch.add(self.branch(h), h)
 
 
+_SUM = "h + self.norm(self.linear(h.relu()))"
 _SKIP_BLOCK = Exercise(
     name="skip_block",
     chapter=CHAPTER,
     title="Skip connections",
     statement="Write a module `Skip(width)` that computes h + BN(W relu(h)) for inputs of shape "
-    "(N, width), with one `nn.Linear` and one `nn.BatchNorm1d`.",
+    "(N, width), with one `nn.Linear` and one `nn.BatchNorm1d` with its default arguments. The "
+    "gradient flows through both paths.",
     hints=(
         "Read the formula from the inside: what happens to h first?",
         "The addition comes last, and what is added is the h that came in.",
     ),
     solution=Skip,
     oracle=_Branch,
-    probes=[_skips("training"), _skips("evaluation")],
+    probes=[
+        _skips("training"),
+        _skips("evaluation"),
+        _skips("evaluation", 5 * BATCH),
+        _skips("training", BATCH / 100, essential=False),
+    ],
     mistakes=[
         Mistake("skip connection missing", DEPTH, "return h + -> return",
-            "Set the weight and the bias of your normalization to 0. What should be left?"),
+            "Set the weight and the bias of your normalization to 0. What should be left?",
+            (f"{_SUM} -> self.norm(self.linear(h.relu())) * 2",)),
         Mistake("ReLU missing", DEPTH, "h.relu() -> h",
             "Feed an h that is negative everywhere. What does the branch see of it?"),
         Mistake("ReLU on the skip path too", DEPTH, "return h + -> return h.relu() +",
@@ -106,12 +125,27 @@ _SKIP_BLOCK = Exercise(
             "h + self.norm(self.linear(h.relu())) -> (h + self.norm(self.linear(h))).relu()",
             "In which order do h, the matrix and the ReLU meet in the formula?",
             (
+                f"{_SUM} -> (h + self.linear(self.norm(h))).relu()",
                 "h + self.norm(self.linear(h.relu())) -> (h + "
                 "self.norm(self.linear(h.relu()))).relu()",
             )),
         Mistake("ReLU at the end of the branch", DEPTH,
             "h + self.norm(self.linear(h.relu())) -> h + self.norm(self.linear(h)).relu()",
-            "Can your branch ever subtract something from h?"),
+            "Can your branch ever subtract something from h?",
+            (f"{_SUM} -> h + self.norm(self.linear(h.relu())).relu()",)),
+        Mistake("ReLU between matrix and normalization", DEPTH,
+            f"{_SUM} -> h + self.norm(self.linear(h).relu())",
+            "Read the formula from the inside: which of the two meets h first?",
+            (f"{_SUM} -> h + self.norm(self.linear(h.relu()).relu())",)),
+        Mistake("another activation than ReLU", DEPTH, "h.relu() -> F.gelu(h)",
+            "What should the activation make of -1, and of 10?",
+            ("h.relu() -> F.leaky_relu(h)", "h.relu() -> F.leaky_relu(h, 0.1)",
+             "h.relu() -> F.leaky_relu(h, 0.2)", "h.relu() -> h.tanh()", "h.relu() -> h.sigmoid()",
+             "h.relu() -> F.elu(h)", "h.relu() -> F.silu(h)", "h.relu() -> F.softplus(h)",
+             "h.relu() -> F.relu6(h)", "h.relu() -> h.abs()", "h.relu() -> F.selu(h)",
+             "h.relu() -> F.hardtanh(h)", 'h.relu() -> F.gelu(h, approximate="tanh")',
+             "h.relu() -> h.clamp(0, 1)", "h.relu() -> (-h).relu()", "h.relu() -> -h.relu()",
+             "h.relu() -> h.clamp(max=0)", "h.relu() -> F.mish(h)", "h.relu() -> h.relu()**2")),
         Mistake("normalized before the matrix", ADDITION,
             "h + self.norm(self.linear(h.relu())) -> h + self.linear(self.norm(h.relu()))",
             "What is the innermost operation of the formula, and what the outermost before the "
@@ -125,7 +159,74 @@ _SKIP_BLOCK = Exercise(
                 Patch("        self.norm = nn.BatchNorm1d(width)\n", ""),
                 "self.norm(self.linear(h.relu())) -> self.linear(h.relu())",
             ),
-            "Print your block. Which two layers should it hold?"),
+            "Print your block. Which two layers should it hold?",
+            ("self.norm(self.linear(h.relu())) -> self.linear(h.relu())",)),
+        Mistake("matrix missing", DEPTH, "self.linear(h.relu()) -> h.relu()",
+            "Which layer of your block does forward never call?",
+            (f"{_SUM} -> h + self.norm(h).relu()",
+             (Patch("        self.linear = nn.Linear(width, width)\n", ""),
+              "self.linear(h.relu()) -> h.relu()"))),
+        Mistake("multiplied in place of added", DEPTH, "return h + -> return h *",
+            "Set the branch to 0. Should h be lost?"),
+        Mistake("subtracted in place of added", DEPTH, "return h + -> return h -",
+            "Which sign stands between h and the branch?",
+            (f"{_SUM} -> self.norm(self.linear(h.relu())) - h",)),
+        Mistake("sum scaled", DEPTH, f"{_SUM} -> ({_SUM}) / 2",
+            "Set the branch to 0. Is h left as it came?",
+            (f"{_SUM} -> ({_SUM}) / 2**0.5", f"{_SUM} -> ({_SUM}) * 2",
+             f"{_SUM} -> h + h + self.norm(self.linear(h.relu()))",
+             f"{_SUM} -> h / 2 + self.norm(self.linear(h.relu()))",
+             f"{_SUM} -> h + self.norm(self.linear(h.relu())) / 2",
+             f"{_SUM} -> h + self.norm(self.linear(h.relu())) * 2")),
+        Mistake("joined in place of added", DEPTH,
+            f"{_SUM} -> torch.cat([h, self.norm(self.linear(h.relu()))], dim=1)",
+            "Which shape should come out?",
+            (f"{_SUM} -> torch.cat([self.norm(self.linear(h.relu())), h], dim=1)",
+             f"{_SUM} -> torch.cat([h, self.norm(self.linear(h.relu()))])")),
+        Mistake("something done to h on the skip path", DEPTH,
+            "return h + -> return self.norm(h) +",
+            "What is added is the h that came in, as it came.",
+            ("return h + -> return self.linear(h) +",
+             "return h + -> return self.linear(h.relu()) +",
+             "return h + -> return self.norm(self.linear(h)) +",
+             "return h + -> return h.tanh() +")),
+        Mistake("a layer used twice", DEPTH,
+            "self.linear(h.relu()) -> self.linear(self.linear(h.relu()))",
+            "How often does the formula contain W, and how often BN?",
+            ("self.norm(self.linear(h.relu())) -> self.norm(self.norm(self.linear(h.relu())))",
+             "self.norm(self.linear(h.relu())) -> self.norm(self.linear(self.norm(h.relu())))",
+             "self.norm(self.linear(h.relu())) -> self.norm(self.linear(self.norm(h).relu()))",
+             f"{_SUM} -> h + self.norm(self.linear(self.norm(self.linear(h.relu())).relu()))",
+             f"{_SUM} -> self.norm({_SUM})")),
+        Mistake("gradient cut on the skip path", DEPTH, "return h + -> return h.detach() +",
+            "The values are right. What reaches h if the branch gives nothing back?"),
+        Mistake("gradient cut in the branch", DEPTH,
+            f"{_SUM} -> h + self.norm(self.linear(h.relu())).detach()",
+            "The values are right. Which way does the gradient take back to h?",
+            ("h.relu() -> h.detach().relu()",)),
+        Mistake("another normalization than nn.BatchNorm1d", DEPTH,
+            "nn.BatchNorm1d(width) -> nn.LayerNorm(width)",
+            "Print your block. Which two layers should it hold?",
+            ("nn.BatchNorm1d(width) -> nn.GroupNorm(1, width)",
+             "nn.BatchNorm1d(width) -> nn.GroupNorm(width, width)",
+             "nn.BatchNorm1d(width) -> nn.RMSNorm(width)",
+             "nn.BatchNorm1d(width) -> nn.BatchNorm1d(width, affine=False)")),
+        Mistake("batch statistics in evaluation, too", DEPTH,
+            "nn.BatchNorm1d(width) -> nn.BatchNorm1d(width, track_running_stats=False)",
+            "In evaluation a single example must do. Does it, in your block?",
+            (f"{_SUM} -> h + F.batch_norm(self.linear(h.relu()), None, None, self.norm.weight, "
+             "self.norm.bias, training=True)",)),
+        Mistake("another eps or momentum than the default", DEPTH,
+            "nn.BatchNorm1d(width) -> nn.BatchNorm1d(width, momentum=0.01)",
+            "With which arguments is the normalization made?",
+            ("nn.BatchNorm1d(width) -> nn.BatchNorm1d(width, momentum=1.0)",
+             "nn.BatchNorm1d(width) -> nn.BatchNorm1d(width, momentum=0.9)",
+             "nn.BatchNorm1d(width) -> nn.BatchNorm1d(width, momentum=0.99)",
+             "nn.BatchNorm1d(width) -> nn.BatchNorm1d(width, momentum=None)",
+             "nn.BatchNorm1d(width) -> nn.BatchNorm1d(width, eps=1e-3)",
+             "nn.BatchNorm1d(width) -> nn.BatchNorm1d(width, eps=0.1)",
+             "nn.BatchNorm1d(width) -> nn.BatchNorm1d(width, eps=1e-8)",
+             "nn.BatchNorm1d(width) -> nn.BatchNorm1d(width, eps=1e-3, momentum=0.01)")),
     ],
     section=DEPTH,
 )  # fmt: skip

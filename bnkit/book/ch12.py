@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from bnkit.book.ch02 import TWO_FORMULAS
 from bnkit.book.exercise import Exercise, Mistake, Patch
-from bnkit.book.observe import Probe, calls
+from bnkit.book.ingredients import TWO_FORMULAS
+from bnkit.book.observe import Probe, calls, scattered
 from bnkit.book.quiz import Question, choice
 
 __all__ = ["CHAPTER", "EXERCISES", "IN_TEXT", "QUESTIONS"]
@@ -45,6 +47,28 @@ def _statistics(*batches: list) -> Probe:
     return calls(inputs, ("mean", "variance"))
 
 
+def _one_after_the_other(
+    shift: Callable = lambda d, n, k: d * k / (n + k),
+    between: Callable = lambda d, n, k: d**2 * n * k / (n + k),
+    within: Callable = lambda v, k: v * k,
+    first: Callable | None = None,
+    keeps_count: bool = True,
+) -> Callable:
+    """Chan's update with a part of it changed; d is the difference of means, n and k the counts."""
+
+    def answer(counts: Tensor, means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
+        n, mean = counts[0], means[0]
+        squares = (first or within)(variances[0], n)
+        for k, m, v in zip(counts[1:], means[1:], variances[1:], strict=True):
+            d = m - mean
+            squares = squares + within(v, k) + between(d, n, k)
+            mean = mean + shift(d, n, k)
+            n = n + k if keeps_count else n
+        return mean, squares / n
+
+    return answer
+
+
 _MERGE = Exercise(
     name="merge",
     chapter=CHAPTER,
@@ -66,6 +90,7 @@ _MERGE = Exercise(
         _statistics(
             [[0.0, 1.0], [2.0, 2.0]], [[7.0, 1.0]], [[3.0, 0.0], [4.0, 4.0], [8.0, 2.0]]
         ),
+        _statistics(*(part.tolist() for part in scattered(15, 3).split([4, 1, 7, 3]))),
     ],
     mistakes=[
         Mistake("plain averages", SECTION,
@@ -83,7 +108,84 @@ _MERGE = Exercise(
                   "    sums = sums + counts[:, None] * (means - mean) ** 2\n"
                   "    return mean, sums.sum(dim=0) / (counts.sum() - 1)"),
             "By which number was each variance divided: by the count, or by one less? And by which "
-            "should the result be?"),
+            "should the result be?",
+            (Patch("share * spread).sum(dim=0)",
+                   "(counts[:, None] - 1) * variances).sum(dim=0) / (counts.sum() - len(counts))"
+                   " + (share * (means - mean) ** 2).sum(dim=0)"),
+             Patch("share * spread).sum(dim=0)",
+                   "(counts[:, None] - 1) * variances).sum(dim=0) / counts.sum()"
+                   " + (share * (means - mean) ** 2).sum(dim=0)"),
+             Patch("share * spread).sum(dim=0)",
+                   "(counts[:, None] - 1) * variances).sum(dim=0) / (counts.sum() - len(counts))"),
+             Patch("share * spread).sum(dim=0)",
+                   "(counts[:, None] - 1) * variances + counts[:, None] * (means - mean) ** 2)"
+                   ".sum(dim=0) / counts.sum()"),
+             Patch("share * spread).sum(dim=0)",
+                   "(counts[:, None] - 1) * variances + counts[:, None] * (means - mean) ** 2)"
+                   ".sum(dim=0) / (counts.sum() - len(counts))"))),
+        Mistake("variances within the batches weighted alike", SECTION,
+            "(share * spread).sum(dim=0) -> "
+            "variances.mean(dim=0) + (share * (means - mean) ** 2).sum(dim=0)",
+            "A batch of one has variance 0. How much should it count against one of a thousand?",
+            ("(share * spread).sum(dim=0) -> variances.mean(dim=0)",
+             "(share * spread).sum(dim=0) -> "
+             "variances.sum(dim=0) + (share * (means - mean) ** 2).sum(dim=0)")),
+        Mistake("a sum not divided by the count", SIX_NUMBERS,
+            "(share * spread).sum(dim=0) -> (counts[:, None] * spread).sum(dim=0)",
+            "Give every batch twice. Should mean or variance change?",
+            ("(share * spread).sum(dim=0) -> (counts[:, None] * variances).sum(dim=0) + "
+             "(share * (means - mean) ** 2).sum(dim=0)",
+             "(share * spread).sum(dim=0) -> (share * variances).sum(dim=0) + "
+             "(counts[:, None] * (means - mean) ** 2).sum(dim=0)",
+             "mean = (share * means).sum(dim=0) -> mean = (counts[:, None] * means).sum(dim=0)",
+             "mean = (share * means).sum(dim=0) -> mean = means.sum(dim=0)")),
+        Mistake("divided by the number of batches", SIX_NUMBERS,
+            "counts / counts.sum() -> counts / len(counts)",
+            "Merge two batches that are both all 1. Is the mean of their union 1?",
+            ("mean = (share * means).sum(dim=0) -> "
+             "mean = (counts[:, None] * means).sum(dim=0) / len(counts)",
+             "(share * spread).sum(dim=0) -> (counts[:, None] * spread).sum(dim=0) / len(counts)")),
+        Mistake("weights squared", SIX_NUMBERS, "(share * spread) -> (share**2 * spread)",
+            "Do your weights add up to 1?",
+            ("mean = (share * means) -> mean = (share**2 * means)",
+             "(share * spread).sum(dim=0) -> (share**2 * variances).sum(dim=0) + "
+             "(share * (means - mean) ** 2).sum(dim=0)")),
+        Mistake("the first two batches alone", SECTION,
+            Patch("    share = ", "    counts, means, variances = counts[:2], means[:2], "
+                  "variances[:2]\n    share = "),
+            "There are P batches. Which of them does your result contain?"),
+        Mistake("the count of the merged batches not kept", SECTION,
+            _one_after_the_other(keeps_count=False),
+            "How many examples do you have after the second batch has joined? Which of your lines "
+            "says so?"),
+        Mistake("a wrong weight in the update of the mean", SIX_NUMBERS,
+            _one_after_the_other(shift=lambda d, n, k: d / 2),
+            "The second batch joins the first: which share of all examples does it bring?",
+            (_one_after_the_other(shift=lambda d, n, k: d * n / (n + k)),
+             _one_after_the_other(shift=lambda d, n, k: d * k / n),
+             _one_after_the_other(shift=lambda d, n, k: d * k),
+             _one_after_the_other(shift=lambda d, n, k: d),
+             _one_after_the_other(shift=lambda d, n, k: d / (n + k)))),
+        Mistake("a wrong weight in the update of the variance", SECTION,
+            _one_after_the_other(between=lambda d, n, k: d**2 * k / (n + k)),
+            "Two batches with variance 0, 1 example at 0 and 3 at 4: compute the variance of all "
+            "four by hand.",
+            tuple(_one_after_the_other(between=between) for between in (
+                lambda d, n, k: d**2 * n * k, lambda d, n, k: d**2 * n / (n + k),
+                lambda d, n, k: d**2 * n * k / (n + k) ** 2,
+                lambda d, n, k: (d * k / (n + k)) ** 2 * n, lambda d, n, k: d**2,
+                lambda d, n, k: d**2 * k, lambda d, n, k: d**2 * n,
+                lambda d, n, k: d**2 * (n + k), lambda d, n, k: d**2 / (n + k)))),
+        Mistake("difference of the means not squared in the update", SECTION,
+            _one_after_the_other(between=lambda d, n, k: d * n * k / (n + k)),
+            "Exchange the two batches. Should the variance change?",
+            (_one_after_the_other(between=lambda d, n, k: d.abs() * n * k / (n + k)),)),
+        Mistake("variances not multiplied by their counts", SECTION,
+            _one_after_the_other(within=lambda v, k: v),
+            "What must a biased variance be multiplied with to be a sum of squares?",
+            (_one_after_the_other(within=lambda v, k: v, first=lambda v, k: v * k),
+             _one_after_the_other(first=lambda v, k: v))),
+
         Mistake("variance between batches missing", SECTION, " + (means - mean) ** 2 -> ",
             "Two batches: one all 0, one all 10. Each has variance 0. Has their union?"),
         Mistake("variance within batches missing", SECTION, "variances + (means -> (means",
@@ -98,7 +200,10 @@ _MERGE = Exercise(
             "(share * spread).sum(dim=0) -> "
             "(share * variances).sum(dim=0) + ((means - mean) ** 2).mean(dim=0)",
             "A batch of one far away and a batch of a thousand: how much should each distance "
-            "count?"),
+            "count?",
+            tuple(f"(share * spread).sum(dim=0) -> (share * variances).sum(dim=0) + {spread}"
+                  for spread in ("means.var(dim=0)", "means.var(dim=0, unbiased=False)",
+                                 "((means - mean) ** 2).sum(dim=0)"))),
         Mistake("divided by the count minus one", SECTION,
             Patch("spread).sum(dim=0)", "spread).sum(dim=0) * counts.sum() / (counts.sum() - 1)"),
             "The variances that you are given are biased. Which one should come out?"),
@@ -112,7 +217,12 @@ _MERGE = Exercise(
             "Add 10 to all means. Should the variance change?"),
         Mistake("standard deviations averaged", SECTION,
             "(share * spread).sum(dim=0) -> (share * variances.sqrt()).sum(dim=0) ** 2",
-            "Which of the two adds up over examples: squared distances, or their root?"),
+            "Which of the two adds up over examples: squared distances, or their root?",
+            ("(share * spread).sum(dim=0) -> (share * variances.sqrt()).sum(dim=0) + "
+             "(share * (means - mean) ** 2).sum(dim=0)",
+             "(share * spread).sum(dim=0) -> (share * spread.sqrt()).sum(dim=0) ** 2",
+             "(share * spread).sum(dim=0) -> (share * variances**2).sum(dim=0) + "
+             "(share * (means - mean) ** 2).sum(dim=0)")),
         Mistake("weights along the wrong axis", SIX_NUMBERS, "[:, None] -> ",
             "The counts have shape (P,), the means (P, C). With which axis of the means do the "
             "counts line up?"),

@@ -38,19 +38,27 @@ class _Block(nn.Module):
 def _doors(close: Callable) -> Facets:
     """Numbers of every normalization afterwards, and whether the last of a branch still learns."""
     inner = nn.Sequential(_Block())
-    net = fill_block(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), _Block(), inner)).train()
-    found = close(net)
+    net = fill_block(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), _Block(), inner, _Block()))
+    for block in (net[2], net[3][0], net[4]):
+        block.branch[-1].running_mean.fill_(3.0)
+        block.branch[-1].running_var.fill_(4.0)
+    found = close(net.train())
     net = found if isinstance(found, nn.Module) else net
     first, second = net[2].branch, net[3][0].branch
+    before = [getattr(first[-1], f"running_{name}").clone() for name in ("mean", "var")]
     net(BATCH.clone()).square().sum().backward()
     last = first[-1].weight
     return {
         "weight of branch[-1]": as_seen(last),
         "weight of branch[-1] in the inner block": as_seen(second[-1].weight),
+        "weight of branch[-1] in the last block": as_seen(net[4].branch[-1].weight),
         "bias of branch[-1]": as_seen(first[-1].bias),
         "weight of branch[1]": as_seen(first[1].weight),
         "weight of the stem's normalization": as_seen(net[1].weight),
         "weight of branch[3]": as_seen(first[3].weight),
+        "weight of branch[0]": as_seen(first[0].weight),
+        "running_var of branch[-1]": as_seen(before[1]),
+        "running_mean of branch[-1]": as_seen(before[0]),
         "gradient reaches it": "no" if last.grad is None or not last.grad.any() else "yes",
         "a parameter": "yes" if isinstance(last, nn.Parameter) else "no",
     }
@@ -65,6 +73,16 @@ def _by_name(net: nn.Module) -> None:
             last[block] = parameter  # they come in order
     for parameter in last.values():
         parameter.data.zero_()
+
+
+def _in_branch(places: str, names: str = "weight") -> Patch:
+    """The parameters of these names set to 0 in layers at these places of a branch."""
+    return Patch(
+        "            nn.init.zeros_(module.branch[-1].weight)",
+        f"            for i in map(int, {places!r}.split()):\n"
+        f"                for name in {names!r}.split():\n"
+        "                    nn.init.zeros_(getattr(module.branch[i], name))",
+    )
 
 
 _CLOSE_DOORS = Exercise(
@@ -83,7 +101,10 @@ _CLOSE_DOORS = Exercise(
     oracle=_by_name,
     probes=[
         Probe(
-            {"net": "Linear → BN → block → (block), a branch is Linear, BN, ReLU, Linear, BN"},
+            {
+                "net": "Linear → BN → block → (block) → block",
+                "a branch": "Linear → BN → ReLU → Linear → BN",
+            },
             _doors,
         )
     ],
@@ -121,7 +142,50 @@ _CLOSE_DOORS = Exercise(
             "A block may lie inside a Sequential inside the network. Does your loop get there?"),
         Mistake("convolution in place of normalization", RESNET, "branch[-1] -> branch[-2]",
             "Print the last two layers of the branch. Which of them did you set to 0?",
-            ("branch[-1] -> branch[0]",)),
+            ("branch[-1] -> branch[0]", _in_branch("0 3"), _in_branch("3", "weight bias"),
+             _in_branch("0", "weight bias"), _in_branch("0 3", "weight bias"))),
+        Mistake("all weights of the branch", RESNET, _in_branch("0 1 3 4"),
+            "How many layers does a branch hold, and which one of them is its last?",
+            (_in_branch("0 1 3 4", "weight bias"), _in_branch("1 4", "weight bias"),
+             _in_branch("3 4"), _in_branch("3 4", "weight bias"))),
+        Mistake("another number than 0", RESNET,
+            "nn.init.zeros_(module.branch[-1].weight) -> "
+            "nn.init.constant_(module.branch[-1].weight, 0.01)",
+            "Which one number makes the branch forget its input?",
+            tuple(f"nn.init.zeros_(module.branch[-1].weight) -> {way}" for way in (
+                "nn.init.ones_(module.branch[-1].weight)",
+                "nn.init.constant_(module.branch[-1].weight, -1)",
+                "nn.init.constant_(module.branch[-1].weight, 0.1)",
+                "nn.init.constant_(module.branch[-1].weight, 1e-3)",
+                "nn.init.constant_(module.branch[-1].weight, 0.5)",
+                "nn.init.constant_(module.branch[-1].weight, 1e-2)",
+                "module.branch[-1].weight.data.mul_(0.5)",
+                "module.branch[-1].weight.data.mul_(0.1)",
+                "module.branch[-1].weight.data.mul_(0.01)",
+                "module.branch[-1].weight.data.neg_()",
+                "module.branch[-1].reset_parameters()"))),
+        Mistake("one channel alone", RESNET,
+            "nn.init.zeros_(module.branch[-1].weight) -> module.branch[-1].weight.data[0] = 0",
+            "How many numbers does the weight hold, and how many of them are 0 now?",
+            ("nn.init.zeros_(module.branch[-1].weight) -> module.branch[-1].weight.data[-1] = 0",
+             "nn.init.zeros_(module.branch[-1].weight) -> module.branch[-1].weight.data[1:] = 0")),
+        Mistake("running statistics in place of the weight", RESNET,
+            "branch[-1].weight -> branch[-1].running_var",
+            "Which tensor of the layer is learned, and multiplies x_hat?",
+            ("branch[-1].weight -> branch[-1].running_mean",
+             "nn.init.zeros_(module.branch[-1].weight) -> "
+             "module.branch[-1].reset_running_stats()",
+             "nn.init.zeros_(module.branch[-1].weight) -> "
+             "(module.branch[-1].running_mean.zero_(), module.branch[-1].running_var.zero_())")),
+        Mistake("one block alone", RESNET,
+            Patch("nn.init.zeros_(module.branch[-1].weight)",
+                  "nn.init.zeros_(module.branch[-1].weight)\n            break"),
+            "How many blocks does the network hold, and how many does your loop reach?"),
+        Mistake("a new layer in place of the old one", RESNET,
+            Patch("nn.init.zeros_(module.branch[-1].weight)",
+                  "module.branch[-1] = nn.BatchNorm1d(len(module.branch[-1].weight))\n"
+                  "            nn.init.zeros_(module.branch[-1].weight)"),
+            "All else should stay as it is. Compare bias and running statistics before and after."),
         Mistake("no door closed", RESNET, "nn.init.zeros_(module.branch[-1].weight) -> pass",
             "Print the weight of a branch's last layer before and after. Does your loop get there, "
             "and does it write into the parameter?",

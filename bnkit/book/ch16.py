@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from bnkit import functional
-from bnkit.book.ch02 import TWO_FORMULAS
-from bnkit.book.exercise import Exercise, Mistake
+from bnkit.book.exercise import Exercise, Mistake, Patch
+from bnkit.book.ingredients import TWO_FORMULAS
 from bnkit.book.observe import Facets, Probe
 from bnkit.book.quiz import Question, choice
 
@@ -45,14 +45,39 @@ class _Healthy(_PatientF):
         return functional.batch_norm(x, None, None, self.weight, self.bias, training=True)
 
 
+class _OneWrong(_Healthy):
+    """A single number of its output is too large by 2."""
+
+    by = 2.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x)
+        first = torch.arange(y.numel()).view_as(y) == 0
+        return y + self.by * first
+
+
+class _OneTooSmall(_OneWrong):
+    by = -2.0
+
+
 def _judges(answer: Callable) -> Facets:
-    """What the learner's check says of a healthy layer and of Patient F."""
+    """What the learner's check says of a healthy layer, of Patient F, and of one wrong number."""
     healthy, patient = float(answer(_Healthy)), float(answer(_PatientF))
+    one, minus_one = float(answer(_OneWrong)), float(answer(_OneTooSmall))
     seen = "above 0.1" if patient > 0.1 else "not above 0.1"
     return {
         "error of a healthy layer": "below 0.01" if healthy < 0.01 else "not below 0.01",
         "error of Patient F": "nan" if math.isnan(patient) else seen,
+        "error of a layer with one number too large by 2": _about_2(one),
+        "error of a layer with one number too small by 2": _about_2(minus_one),
     }
+
+
+def _about_2(error: float) -> str:
+    for whole in (1, 2):
+        if abs(error - whole) < 0.02:
+            return f"about {whole}"
+    return "below 0.5" if error < 0.5 else "not about 2"
 
 
 def _in_float64(make: Callable) -> float:
@@ -92,7 +117,36 @@ _SHIFT_CHECK = Exercise(
             "What does your check say of nn.BatchNorm1d itself? If its error is not below 0.01, "
             "the check cannot tell the two apart: see what you compare with, or take a smaller "
             "mean.",
-            ("1e4 + -> 1e9 +",)),
+            ("1e4 + -> 1e9 +", "expected = nn.BatchNorm1d(2)(x) -> expected = x",
+             "expected = nn.BatchNorm1d(2)(x) -> expected = nn.BatchNorm1d(2).eval()(x)",
+             "expected = nn.BatchNorm1d(2)(x) -> expected = nn.BatchNorm1d(2)(x) + 1",
+             "return (make(2)(x) - expected).abs().nan_to_num(torch.inf).max().item() -> "
+             "return math.inf",
+             "return (make(2)(x) - expected).abs().nan_to_num(torch.inf).max().item() -> "
+             "return 1.0")),
+        Mistake("the mean of the differences, not the largest", TWO_FORMULAS,
+            ".max().item() -> .mean().item()",
+            "A layer that is wrong in one number of 128: what does your check say of it?",
+            (".max().item() -> .square().mean().item()", ".max().item() -> .median().item()",
+             ".max().item() -> .square().mean().sqrt().item()", ".max().item() -> .std().item()",
+             "(make(2)(x) - expected).abs().nan_to_num(torch.inf).max() -> "
+             "(make(2)(x) - expected).mean().abs().nan_to_num(torch.inf)",
+             "(make(2)(x) - expected).abs().nan_to_num(torch.inf).max() -> "
+             "(make(2)(x).var() - expected.var()).abs().nan_to_num(torch.inf)",
+             "(make(2)(x) - expected).abs().nan_to_num(torch.inf).max() -> "
+             "(make(2)(x).std() - expected.std()).abs().nan_to_num(torch.inf)")),
+        Mistake("yes or no in place of the difference", TWO_FORMULAS,
+            Patch(".max().item()", ".max().item() > 0.1"),
+            "The largest difference is asked for, not whether it is too large."),
+        Mistake("the smallest difference, not the largest", TWO_FORMULAS,
+            ".max().item() -> .min().item()",
+            "A layer that is wrong in one number of 128: what does your check say of it?"),
+        Mistake("the differences added up", TWO_FORMULAS, ".max().item() -> .sum().item()",
+            "The largest difference is asked for. What does a hundred small ones make together?",
+            (".max().item() -> .norm().item()", ".max().item() -> .square().sum().item()")),
+        Mistake("the sign of the differences not dropped", TWO_FORMULAS, ".abs() -> ",
+            "A layer that is wrong by −1: what does your check say of it?",
+            ("make(2)(x) - expected).abs() -> expected - make(2)(x))",)),
         Mistake("nan not caught", TWO_FORMULAS, ".nan_to_num(torch.inf) -> ",
             "The patient's variance is negative. Is nan > 0.1 true?"),
     ],

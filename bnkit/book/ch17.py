@@ -14,17 +14,18 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from bnkit import plots
-from bnkit.book.ch02 import (
+from bnkit.book.ch15 import middle_half, ratio_by_round
+from bnkit.book.exercise import Exercise, Mistake, Patch
+from bnkit.book.ingredients import (
     AXES,
-    EPSILON,
+    EPSILONS,
     EQUATIONS,
     TWO_FORMULAS,
     WHICH_VARIANCE,
     WRONG_GRADIENTS,
+    shared,
 )
-from bnkit.book.ch15 import middle_half, ratio_by_round
-from bnkit.book.exercise import Exercise, Mistake, Patch
-from bnkit.book.observe import Facets, Probe, as_seen
+from bnkit.book.observe import Facets, Probe, as_seen, calls, scattered
 from bnkit.book.page import Html, markdown_table
 from bnkit.book.quiz import Question, choice, predict
 from bnkit.plots import COLORS, appearance, new_axes, to_numpy
@@ -67,8 +68,9 @@ def _together(shards: list[Tensor], eps: float) -> list[Tensor]:
     return list(y.split([len(shard) for shard in shards]))
 
 
-def _shards(x: list, sizes: list[int], eps: float) -> Probe:
-    parts = torch.tensor(x).split(sizes)
+def _shards(rows: list | Tensor, sizes: list[int], eps: float) -> Probe:
+    x = torch.as_tensor(rows)
+    parts = x.split(sizes)
 
     def run(answer: Callable) -> Facets:
         outputs = answer([part.clone() for part in parts], eps)
@@ -78,15 +80,12 @@ def _shards(x: list, sizes: list[int], eps: float) -> Probe:
     return Probe({f"shard {i}": part for i, part in enumerate(parts)} | {"eps": eps}, run)
 
 
-def _gradient(answer: Callable, x: list, sizes: list[int], eps: float) -> Facets:
+def _gradient(answer: Callable, x: Tensor, sizes: list[int], eps: float) -> Facets:
     """Of the first shard's outputs alone, with respect to the inputs of all shards."""
-    leaf = torch.tensor(x, requires_grad=True)
-    first = torch.as_tensor(answer(list((leaf * 1).split(sizes)), eps)[0])
-    if not first.requires_grad:
-        return {"gradient of all shards": None}
-    factors = 2.0 ** torch.arange(first.numel()).view_as(first)
-    (grad,) = torch.autograd.grad((first * factors).sum(), leaf)
-    return {"gradient of all shards": as_seen(grad)}
+    probe = calls({"x": x}, gradients=("x",))
+    seen = probe.run(lambda x: answer(list(x.split(sizes)), eps)[0])
+    found = next(value for name, value in seen.items() if name.startswith("gradient"))
+    return {"gradient of all shards": found}
 
 
 def _only_own_gradient(shards, eps):
@@ -106,7 +105,8 @@ _SYNC = Exercise(
     title="Synchronize",
     statement="Write `synchronized(shards, eps)` for a list of tensors of shape (N_p, C), one for "
     "each process: return the list of their outputs, normalized with mean and biased variance of "
-    "all examples.",
+    "all examples. Gradients flow through the common mean and variance to all shards; an answer in "
+    "Python's or NumPy's numbers, through which none can flow, is judged by its values.",
     hints=(
             "Shards may have different sizes. What must every process tell besides its mean and "
             "its variance?",
@@ -120,11 +120,61 @@ _SYNC = Exercise(
         _shards([[1.0, 0.5], [2.0, 3.0], [6.0, 1.0], [3.0, -2.0]], [2, 2], 0.5),
         _shards([[10001.0], [10003.0]], [1, 1], 1e-5),
         _shards([[1.0, 4.0], [2.0, 0.0], [7.0, 1.0], [5.0, 5.0], [0.0, 2.0]], [1, 3, 1], 0.1),
+        _shards(scattered(11, 3), [4, 2, 1, 4], 1e-3),
+        _shards(scattered(6, 2) / 100, [4, 2], 0.5),
     ],
     mistakes=[
         Mistake("every process on its own", BY_HAND,
             Patch("[(x - mean) / torch.sqrt(var + eps) for x in shards]", _ALONE),
             "Move one number of the first shard. Do the outputs of the second change?"),
+        Mistake("every process with its own mean", BY_HAND, "[(x - mean) -> [(x - x.mean(0))",
+            "Move one number of the first shard. Which of the two statistics of the second moves?"),
+        Mistake("every process with its own variance", BY_HAND,
+            "torch.sqrt(var + eps) -> torch.sqrt(x.var(0, unbiased=False) + eps)",
+            "Move one number of the first shard. Which of the two statistics of the second moves?"),
+        Mistake("statistics of the first shard for all", BY_HAND, "for x in shards if -> for x in "
+            "shards[:1] if",
+            "Move one number of the second shard. Do the outputs of the first change?",
+            ("for x in shards if -> for x in shards[-1:] if",)),
+        Mistake("two processes alone", BY_HAND, "for x in shards if -> for x in shards[:2] if",
+            "How many processes are there, and how many of them are heard?",
+            (Patch(_MEAN, _MEAN.replace("in told", "in told[:2]")),
+             Patch(_SUM, _SUM.replace("in told", "in told[:2]")))),
+        Mistake("means averaged without counts", TWO_VARIANCES,
+            Patch(_MEAN, "sum(m for _, m, _ in told) / len(told)"),
+            "Shards of 2 and of 1: does the single example count as much as the pair?"),
+        Mistake("spread around the unweighted mean", TWO_VARIANCES,
+            "(m - mean) ** 2 -> (m - sum(a for _, a, _ in told) / len(told)) ** 2",
+            "Your mean is right. Around which mean do you take the distances of the shards' "
+            "means?"),
+        Mistake("variance within the shards missing", TWO_VARIANCES, "v + (m - mean) -> (m - mean)",
+            "If all shards have the same mean, is there no variance at all?"),
+        Mistake("squares of the means not centered", TWO_VARIANCES, "(m - mean) ** 2 -> m**2",
+            "Add 10 to all inputs. Should the variance change?"),
+        Mistake("standard deviations averaged", TWO_VARIANCES,
+            Patch(_SUM, "(sum(n * v.sqrt() for n, m, v in told) / count) ** 2"),
+            "Which of the two adds up over examples: squared distances, or their root?",
+            (Patch(_SUM, "(sum(v.sqrt() for n, m, v in told) / len(told)) ** 2"),
+             Patch(_SUM, "sum(n * (v.sqrt() + (m - mean) ** 2) for n, m, v in told) / count"))),
+        Mistake("one tensor in place of a list", BY_HAND,
+            Patch("[(x - mean) / torch.sqrt(var + eps) for x in shards]",
+                  "torch.cat([(x - mean) / torch.sqrt(var + eps) for x in shards])"),
+            "Each process needs its own outputs. How many tensors do you return?",
+            (Patch("[(x - mean) / torch.sqrt(var + eps) for x in shards]",
+                   "(shards[0] - mean) / torch.sqrt(var + eps)"),
+             Patch("[(x - mean) / torch.sqrt(var + eps) for x in shards]",
+                   "[torch.cat([(x - mean) / torch.sqrt(var + eps) for x in shards])]"))),
+        Mistake("divided by the variance", EQUATIONS, "torch.sqrt(var + eps) -> (var + eps)",
+            "If x is in meters, in which unit is your output?"),
+        Mistake("not divided by the standard deviation", EQUATIONS,
+            "(x - mean) / torch.sqrt(var + eps) -> (x - mean)",
+            "Multiply all inputs by 10. Should the outputs change?"),
+        Mistake("mean not subtracted", EQUATIONS, "[(x - mean) / -> [x /",
+            "Compute the mean of all outputs. What should it be?"),
+        Mistake("numbers counted in place of examples", TWO_VARIANCES, "(len(x), -> (x.numel(),",
+            "A shard of shape (N_p, C): how many numbers enter the mean of one feature?",
+            (Patch("count = sum(n for n, _, _ in told)", "count = sum(x.numel() for x in shards)"),
+             Patch("count = sum(n for n, _, _ in told)", "count = len(told)"))),
         Mistake("plain averages of the statistics", TWO_VARIANCES,
             (
                 Patch(_MEAN, "sum(m for _, m, _ in told) / len(told)"),
@@ -139,9 +189,11 @@ _SYNC = Exercise(
             "Shards of 2 and of 1, and numbers far from zero: which of the two does your rule "
             "get wrong?"),
         Mistake("variances averaged", TWO_VARIANCES, " + (m - mean) ** 2 -> ",
-            "Two shards: one all 0, one all 10. Which variance do all numbers have together?"),
+            "Two shards: one all 0, one all 10. Which variance do all numbers have together?",
+            (Patch(_SUM, "sum(v for _, _, v in told) / len(told)"),)),
         Mistake("uneven shards weighted alike", TWO_VARIANCES, "(len(x), -> (1,",
-            "Shards of 2 and of 1: does the single example count as much as the pair?"),
+            "Shards of 2 and of 1: does the single example count as much as the pair?",
+            (Patch(_SUM, "sum(v + (m - mean) ** 2 for n, m, v in told) / len(told)"),)),
         Mistake("variance as E[x²] − E[x]²", TWO_FORMULAS,
             Patch(_SUM, "sum((x * x).sum(0) for x in shards) / count - mean * mean"),
             "Add 10,000 to every input, in float32. Sum and count first: what can you subtract "
@@ -151,16 +203,26 @@ _SYNC = Exercise(
             "By which number does your variance divide: all examples, or one fewer?"),
         Mistake("detached statistics", WRONG_GRADIENTS,
             "x.mean(dim=0), x.var -> x.detach().mean(dim=0), x.detach().var",
-            "The outputs are right. Does each x also act through the mean and the variance?"),
+            "The outputs are right. Does each x also act through the mean and the variance?",
+            ("x.mean(dim=0), x.var -> x.detach().mean(dim=0), x.var",
+             "x.mean(dim=0), x.var -> x.mean(dim=0), x.detach().var")),
+        Mistake("no gradient flows", WRONG_GRADIENTS,
+            "[(x - mean) / torch.sqrt(var + eps) for -> "
+            "[((x - mean) / torch.sqrt(var + eps)).detach() for",
+            "The outputs are right, and nothing can be learned below. Which detach or no_grad "
+            "stands around all of it?"),
         Mistake("gradient of the other shards lost", ALL_ROWS_MOVE, _only_own_gradient,
             "The outputs are right. Should the loss of one process send a gradient to the inputs "
             "of another?"),
-        Mistake(
-            "epsilon outside the root", EPSILON, "torch.sqrt(var + eps) -> (torch.sqrt(var) + eps)",
-            "Is epsilon added to a variance or to a standard deviation?",
-        ),
+        *shared(EPSILONS, root="torch.sqrt(var + eps)", var="var", eps="eps",
+            without={"epsilon fixed"}),
+        Mistake("epsilon fixed", EPSILONS[0][1],
+            "var + eps -> var + 1e-5",
+            "Call your function with eps=0.5 and with eps=1e-5. Does anything change?",
+            ("var + eps -> var + 1e-3", "var + eps -> var + 0.1", "var + eps -> var + 1.0")),
         Mistake("unbiased variances of the shards", WHICH_VARIANCE, ", unbiased=False -> ",
-            "A shard of one example: what does your variance divide by?"),
+            "A shard of one example: what does your variance divide by?",
+            ("unbiased=False -> unbiased=len(x) > 1",)),
         Mistake("wrong axis", AXES, Patch("dim=0", "dim=1", all=True),
             "A shard has shape (N_p, C). How many means should a process tell?",
             ("x.mean(dim=0) -> x.mean(dim=1)", "x.var(dim=0, -> x.var(dim=1,")),
@@ -170,7 +232,9 @@ _SYNC = Exercise(
         Mistake("sums not divided by the count", TWO_VARIANCES,
             Patch(_MEAN, _MEAN.replace("/", "*")),
             "Give every process its shard twice. Should the common mean move?",
-            (Patch(_SUM, _SUM.replace("/ count", "* count")), Patch(" / count", "", all=True))),
+            (Patch(_SUM, _SUM.replace("/ count", "* count")), Patch(" / count", "", all=True),
+             Patch(_SUM, _SUM.replace(" / count", "")),
+             Patch(_MEAN, _MEAN.replace(" / count", "")))),
         Mistake("not multiplied by the counts", TWO_VARIANCES, "n * m for -> n / m for",
             "How does a process that knows count and mean find the sum of its numbers?",
             ("n * (v -> n / (v",)),
@@ -186,10 +250,6 @@ _SYNC = Exercise(
             "A feature with a large spread should be made smaller."),
         Mistake("mean added, not subtracted", EQUATIONS, "[(x - mean) -> [(x + mean)",
             "Compute the mean of all outputs. What should it be?"),
-        Mistake("epsilon subtracted", EPSILON, "var + eps -> var - eps",
-            "Epsilon keeps the number under the root above 0. What does yours do where var is 0?"),
-        Mistake("epsilon missing", EPSILON, " + eps -> ",
-            "What does your code return for a feature that is the same in every example?"),
     ],
     section=TWO_VARIANCES,
 )  # fmt: skip
