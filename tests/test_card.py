@@ -209,6 +209,14 @@ def test_jupyterlab_gets_the_heading_of_the_notebook_beside_it(monkeypatch, tmp_
     assert reread.link(SECTION, "here") == '<a href="02_equations.ipynb#Which-axes%3F">here</a>'
 
 
+def test_vs_code_gets_the_file_beside_the_notebook_which_it_opens_in_a_tab(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JPY_SESSION_NAME", "live.ipynb")  # of a server that VS Code talks to
+    monkeypatch.setattr("bnkit.book.page._in_vscode", lambda: True)
+    (tmp_path / "02_equations.ipynb").touch()
+    assert reread.link(SECTION, "here") == '<a href="02_equations.ipynb">here</a>'
+
+
 def test_without_a_neighbor_the_published_page_opens_in_a_tab_of_its_own(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(reread, "published_site", lambda: "https://me.github.io/book/")
