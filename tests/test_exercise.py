@@ -19,6 +19,8 @@ from bnkit.book.cards import RECORDS, exercise, progress
 from bnkit.book.quiz import choice, quiz
 from bnkit.book.registry import EXERCISES, check, exercises_of
 
+CHAPTERS = Path(__file__).parents[1] / "chapters"
+
 
 @pytest.fixture(autouse=True)
 def no_records(monkeypatch):
@@ -84,7 +86,7 @@ def test_the_statement_names_what_to_write_and_two_or_three_hints_lead_there(nam
 
 
 def test_every_chapter_has_an_exercise_with_a_card():
-    chapters = {f"{number:02}" for number in range(1, 19)}
+    chapters = {path.stem[:2] for path in CHAPTERS.glob("[0-9]*.ipynb")}
     assert {task.chapter[:2] for task in EXERCISES.values() if task.in_book} == chapters
 
 
@@ -140,7 +142,7 @@ def test_hints_and_solution_are_folded_one_by_one():
 def committed() -> dict[str, str]:
     """The output of each card, by the exercise's name, over all chapters."""
     cards = {}
-    for path in (Path(__file__).parents[1] / "chapters").glob("[0-9]*.ipynb"):
+    for path in CHAPTERS.glob("[0-9]*.ipynb"):
         for cell in nbformat.read(path, as_version=4).cells:
             if found := re.fullmatch(r'exercise\("(\w+)", \w+\)', cell.source):
                 cards[found[1]] = cell.outputs[0].data["text/html"]
