@@ -314,12 +314,16 @@ def examine(exercise: Exercise, answer: Callable, limit: float = LIMIT) -> Check
     with apart():
         outcome = run_limited(partial(_observe, exercise.probes, answer, progress), limit)
         progress = Progress(list(progress.seen), [*progress.times, time.monotonic()])
-        seen = _again(exercise, answer, limit, progress.seen)
-    replaced += put_back()
-    try:
-        result = _conclude(exercise, answer, outcome, replace(progress, seen=seen), limit)
-    except Exception as exception:
-        return CheckResult(exercise.name, "broken", hint=BROKEN.format(error=own_line(exception)))
+        replaced += put_back()
+        try:
+            progress = replace(progress, seen=_again(exercise, answer, limit, progress.seen))
+            replaced += put_back()
+            result = _conclude(exercise, answer, outcome, progress, limit)
+        except Exception as exception:
+            hint = BROKEN.format(error=own_line(exception))
+            return CheckResult(exercise.name, "broken", hint=hint)
+        finally:
+            replaced += put_back()  # it may have run again
     notes = [PUT_BACK.format(names=", ".join(dict.fromkeys(replaced)))] if replaced else []
     if result.passed and progress.seconds > limit / 2:
         notes.append(TOOK_LONG.format(seconds=progress.seconds))

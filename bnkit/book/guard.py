@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import os
 import random
@@ -29,6 +30,7 @@ _KINDS += (staticmethod,)
 
 Holder = types.ModuleType | type
 _known: dict[tuple[str, str], tuple[Holder, object, object]] = {}
+_names: dict[str, tuple[Holder, set[str]]] = {}
 
 
 def remember() -> None:
@@ -36,6 +38,7 @@ def remember() -> None:
     for holder in _holders():
         where = getattr(holder, "__module__", None) if isinstance(holder, type) else None
         path = ".".join(filter(None, [where, holder.__name__]))
+        _names.setdefault(path, (holder, set(vars(holder))))
         for name, value in list(vars(holder).items()):
             if isinstance(value, _KINDS) and name not in _LEFT_ALONE:
                 _known.setdefault((path, name), (holder, value, _code(value)))
@@ -55,7 +58,7 @@ def _code(value: object) -> object:
 
 def put_back() -> list[str]:
     """Undo what a learner's code has replaced since, and say what; libraries may patch others."""
-    found = []
+    found = _uncovered()
     for (path, name), (holder, value, code) in _known.items():
         now = vars(holder).get(name)
         if (now is value and _code(value) is code) or not _of_a_learner(now, name):
@@ -65,6 +68,19 @@ def put_back() -> list[str]:
             if code is not None:
                 value.__code__ = code
             setattr(holder, name, value)
+    return found
+
+
+def _uncovered() -> list[str]:
+    """Take away what a learner's code put before a built-in function or a method of a base."""
+    found = []
+    for path, (holder, names) in _names.items():
+        for name in set(vars(holder)) - names:
+            below = holder.__mro__[1:] if isinstance(holder, type) else (builtins,)
+            hides = holder is not builtins and any(hasattr(each, name) for each in below)
+            if hides and _of_a_learner(vars(holder)[name], name):
+                delattr(holder, name)
+                found.append(f"{path}.{name}")
     return found
 
 

@@ -60,7 +60,7 @@ class Watch:
             name = getattr(arg, "__name__", "")
             if _is_norm(name) and _of_torch(arg) and _asked_by_them(frame):
                 self._note(f"torch.{name}")
-        elif event == "return" and _theirs(frame.f_code) and not _asked_by_them(frame.f_back):
+        elif event == "return" and _gives_back(frame):
             self.returned = _Value(arg)
 
     def _note(self, name: str) -> None:
@@ -119,7 +119,8 @@ def _of_python(frame: types.FrameType) -> str:
     if kind == "chapter":
         return "" if own is not None else f"{Path(code.co_filename).stem}.{code.co_name}"
     if kind == "bnkit":
-        owner = f"{type(own).__name__}." if own is not None else ""
+        known = next((cls for cls in type(own).__mro__ if _of_library(cls)), None)
+        owner = f"{known.__name__}." if known and own is not None else ""
         return f"bnkit.{owner}{code.co_name}".replace(".__init__", "")
     short = "F" if code.co_filename.endswith("functional.py") else "torch.nn.utils"
     return f"{short}.{code.co_name}"
@@ -149,6 +150,12 @@ def _is_their_layer(frame: types.FrameType) -> bool:
     """Whether the forward pass that runs is the library's, in a class of the learner's."""
     own = frame.f_locals.get("self")
     return frame.f_code.co_name == "forward" and own is not None and not _of_library(type(own))
+
+
+def _gives_back(frame: types.FrameType) -> bool:
+    """Whether a call that comes to its end is one that a probe has made of the learner's code."""
+    ours = _theirs(frame.f_code) and frame.f_code.co_name != "__init__"
+    return ours and not _asked_by_them(frame.f_back)
 
 
 def _asked_by_them(frame: types.FrameType | None) -> bool:
