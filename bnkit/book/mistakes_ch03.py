@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from bnkit.book.exercise import Mistake, Patch
 from bnkit.book.ingredients import AXES
@@ -18,7 +18,8 @@ EVAL = "03_two_modes.ipynb#What the layer computes in eval mode"
 UNBIASED = "03_two_modes.ipynb#Why store the unbiased variance?"
 
 
-class _Moving(NamedTuple):
+@dataclass(frozen=True)
+class _Moving:
     """The line of the solution that moves one of the two, and others in its place."""
 
     old: str
