@@ -114,7 +114,7 @@ ENDS = {  # what it does, and a word of what is said
         "the network",
     ),
     "defines nothing": ("pass", "No cell defines batch_norm_train"),
-    "is no Python": ("def batch_norm_train(x", "SyntaxError"),
+    "is no Python": ("zero = 0\ndef batch_norm_train(x", "in line 2: def batch_norm_train(x"),
     "raises in its cell": ("1 / 0\n" + FORWARD.source, "ZeroDivisionError"),
     "is the stub": (FORWARD.stub, "Not started"),
     "makes up what is sent": (

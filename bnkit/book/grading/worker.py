@@ -77,7 +77,7 @@ def run_job(task: Task, job: Mapping, say: Say) -> None:
         if outcome.stopped:
             return say({"stopped": True})
         if outcome.exception is not None:
-            say({"raised": text(own_line(outcome.exception))})
+            say({"raised": text(_line_of(outcome.exception))})
     if task.answer not in vars(module):
         return say({"missing": task.answer})
     answer = vars(module)[task.answer]
@@ -90,6 +90,14 @@ def run_job(task: Task, job: Mapping, say: Say) -> None:
     search = partial(task.locate, answer) if task.locate else lambda: None
     stage = run_limited(search, job["limit"]).value
     say({"seen": [encode(each) for each in seen.value], "stage": stage and text(stage)})
+
+
+def _line_of(exception: BaseException) -> str:
+    """The exception of a cell and the line at fault; what is no Python has no frame that tells."""
+    told = own_line(exception)
+    if isinstance(exception, SyntaxError) and exception.text:
+        return f"{told}\nin line {exception.lineno}: {str(exception.text).strip()}"
+    return told
 
 
 def _observe(task: Task, answer: Callable) -> list[Observation]:
