@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from nbformat import NotebookNode
 
 MOST, FEWEST = 15, 8
-LINES = 14  # of code, or of what it prints, on a slide
+LINES = 14  # of code on a slide
+BOTH = 18  # of code and what it prints
 ROWS = 9  # of a table
 HEADING = re.compile(r"^(#{1,3}) +(.+)$", re.MULTILINE)
 EQUATION = re.compile(r"^\$\$.*?^\$\$|^\$\$[^\n]+\$\$$", re.MULTILINE | re.DOTALL)
@@ -142,7 +143,7 @@ def in_section(section: Section) -> list[Slide]:
         made = list(from_text(section, part) if isinstance(part, str) else from_cell(section, part))
         if isinstance(part, str):
             notes.append(part)
-            if not made and found and found[-1].kind not in ASKS:
+            if not made and found and found[-1].kind not in (*ASKS, "train"):
                 found[-1].says += BOLD.findall(part)
         elif is_function(part) and found and found[-1].kind == "equation":
             made = [Slide("code", section.title, part)]
@@ -198,8 +199,8 @@ def kind_of(cell: NotebookNode) -> str | None:
     if any("image/png" in output.get("data", {}) for output in cell.outputs):
         return "figure"
     printed = printed_by(cell)
-    short = all(0 < len(text.splitlines()) <= LINES for text in (cell.source, printed))
-    return "run" if short and not html else None
+    lines = len(cell.source.splitlines()) + len(printed.splitlines())
+    return "run" if printed and not html and lines <= BOTH else None
 
 
 def is_function(cell: NotebookNode) -> bool:

@@ -10,6 +10,7 @@ window.MathJax = {
   startup: { pageReady: () => MathJax.startup.defaultPageReady().then(start) },
 };
 
+const FOOT = 40; // pixels of a slide that its number and the book's name need
 const OWN_KEYS = ".bnkit, .bnpg, .bnkit-train-here, [role=slider], input, select, button, summary";
 
 function start() {
@@ -61,10 +62,11 @@ function shrink() {
 
 function overflows(slide) {
   const page = slide.getBoundingClientRect();
+  const bottom = page.bottom - FOOT * Reveal.getScale();
   const inside = [...slide.children].filter((child) => child.tagName !== "ASIDE");
   const wide = [...slide.querySelectorAll("pre, table, mjx-container")];
   return (
-    inside.some((child) => child.getBoundingClientRect().bottom > page.bottom + 1) ||
+    inside.some((child) => child.getBoundingClientRect().bottom > bottom + 1) ||
     wide.some(
       (child) =>
         child.getBoundingClientRect().right > page.right + 1 ||
