@@ -118,7 +118,7 @@ def _tell(exercise: Exercise, source: str) -> Told | None:
     result = examine(exercise, answer, limit=2.0)
     if result.status in {"passed", "stopped", "not started"}:
         return None
-    if result.status == "raised" and all(each.exception for each in exercise.observe(answer)):
+    if result.status == "raised" and all(each.fell for each in exercise.observe(answer)):
         return None  # it changes no result: there is none
     return Told(source, result.status, str(result.mistake or result.stage or result.error))
 

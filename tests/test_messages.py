@@ -17,6 +17,7 @@ from bnkit.book.causes import CAUSES, cause_of, kind_of
 from bnkit.book.exercise import examine
 from bnkit.book.observe import Observation
 from bnkit.book.registry import EXERCISES, check
+from bnkit.book.run import run_limited
 
 
 def right(x, weight, bias, eps):
@@ -220,6 +221,12 @@ def test_a_slow_answer_is_told_that_it_is_slow_and_an_endless_one_that_it_does_n
     endless = check("forward", endless_for_three, limit=1.5)
     assert endless.status == "stopped" and "did not end" in endless.hint
     assert dict(endless.sample.rows())["x"].startswith("[1, 0.5]")
+
+
+def test_an_import_does_not_count_as_the_answers_time(tmp_path, monkeypatch):
+    (tmp_path / "imports_long.py").write_text("import time\ntime.sleep(0.8)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run_limited(lambda: __import__("imports_long").__name__, 0.3).value == "imports_long"
 
 
 def test_a_right_answer_that_takes_long_passes_and_is_told():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from bnkit.book.guard import unchanged
 __all__ = ["LIMIT", "Outcome", "Stopped", "run_limited"]
 
 LIMIT = 10.0  # seconds that a check waits for the learner's code
+IMPORTING = 60  # more seconds that it waits for an import
 
 
 class Stopped(BaseException):
@@ -56,9 +58,23 @@ def _ends(thread: threading.Thread, limit: float) -> bool:
     try:
         thread.start()
         thread.join(limit)
+        waited = 0
+        while _imports(thread) and waited < IMPORTING:  # of a part of PyTorch, at its first use
+            thread.join(1.0)
+            waited += 1
+        if waited:
+            thread.join(limit)
     except KeyboardInterrupt:
         return True
     return False
+
+
+def _imports(thread: threading.Thread) -> bool:
+    """Whether the thread is in an import, which is none of the learner's work."""
+    frame = sys._current_frames().get(thread.ident)
+    while frame and "importlib" not in frame.f_code.co_filename:
+        frame = frame.f_back
+    return frame is not None and thread.is_alive()
 
 
 def _stop(thread: threading.Thread) -> None:
