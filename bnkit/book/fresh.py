@@ -73,12 +73,14 @@ def unseen(name: str, answer: object) -> str:
     if shell is None or made is None:
         return ""
     raw = enumerate(shell.history_manager.input_hist_raw)
-    cells = [(cell, source) for cell, source in raw if cell > made and "exercise(" not in source]
+    later = [(cell, source) for cell, source in raw if cell > made and "exercise(" not in source]
+    cells = [each for each in later if re.search(r"^(def|class) ", each[1], re.MULTILINE)]
     for cell, source in reversed(cells):
         if re.search(rf"^(def|class) {re.escape(name)}\b", source, re.MULTILINE):
             return _broken(cell, source, name)
-    defining = [each for each in cells if re.search(r"^(def|class) ", each[1], re.MULTILINE)]
-    return _renamed(*defining[-1], name, answer) if defining else ""
+        if cell == cells[-1][0] and (words := _renamed(cell, source, name, answer)):
+            return words
+    return ""
 
 
 def _broken(cell: int, source: str, name: str) -> str:
