@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from bnkit import training
 from bnkit.book import ch06
-from bnkit.book.ch06 import Stopper, training_step
+from bnkit.book.ch06 import training_step
 from bnkit.book.registry import EXERCISES, check
+from bnkit.book.stopping import Stopper
 
 
 class Clones:
@@ -105,15 +106,16 @@ def test_a_shallow_copy_is_no_copy():
     assert check("early_stopping", ShallowCopy).mistake == "state_dict not copied"
 
 
-class TwicePatience(Stopper):
-    def __init__(self, patience, delta):
-        super().__init__(2 * patience, delta)
+class ByLevel(Stopper):
+    def __call__(self, val_loss, model):
+        super().__call__(val_loss, model)
+        self.early_stop = val_loss > 0.7
 
 
 def test_an_unknown_mistake_is_told_where_the_values_part():
-    result = check("early_stopping", TwicePatience)
+    result = check("early_stopping", ByLevel)
     assert (result.status, result.stage) == ("unknown", "stop")
-    assert result.sample.inputs["losses"] == [0.5, 0.75]
+    assert result.sample.inputs["losses"] == [0.5, 0.5]
     assert (result.sample.expected, result.sample.received) == ("after epoch 2", "never")
 
 

@@ -171,10 +171,10 @@ _SYNC = Exercise(
             "Multiply all inputs by 10. Should the outputs change?"),
         Mistake("mean not subtracted", EQUATIONS, "[(x - mean) / -> [x /",
             "Compute the mean of all outputs. What should it be?"),
-        Mistake("numbers counted in place of examples", TWO_VARIANCES, "(len(x), -> (x.numel(),",
+        Mistake("numbers counted in place of examples", TWO_VARIANCES,
+            Patch("count = sum(n for n, _, _ in told)", "count = sum(x.numel() for x in shards)"),
             "A shard of shape (N_p, C): how many numbers enter the mean of one feature?",
-            (Patch("count = sum(n for n, _, _ in told)", "count = sum(x.numel() for x in shards)"),
-             Patch("count = sum(n for n, _, _ in told)", "count = len(told)"))),
+            (Patch("count = sum(n for n, _, _ in told)", "count = len(told)"),)),
         Mistake("plain averages of the statistics", TWO_VARIANCES,
             (
                 Patch(_MEAN, "sum(m for _, m, _ in told) / len(told)"),

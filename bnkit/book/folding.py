@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bnkit import functional
 from bnkit.book.exercise import Exercise, Mistake, Patch
-from bnkit.book.ingredients import EPSILONS, shared
+from bnkit.book.ingredients import EPSILON
 from bnkit.book.observe import Facets, Probe, as_seen, scattered
 
 __all__ = ["FOLD", "FOLD_FORWARD"]
@@ -129,6 +129,25 @@ def _keeps_the_layer(fold: Callable) -> Facets:
     return {"output of the given layer afterwards": as_seen(layer(x))}
 
 
+_ROOT = "torch.sqrt(bn.running_var + bn.eps)"
+_EPSILON = [
+    Mistake("epsilon missing or fixed", EPSILON, "bn.running_var + bn.eps -> bn.running_var",
+        "Every layer has an epsilon of its own, and under the root stand two terms. Where does "
+        "yours come from?",
+        ("bn.eps -> 1e-3", "bn.eps -> 1e-5", "bn.eps -> 1e-2", "bn.eps -> 0.1", "bn.eps -> 1.0")),
+    Mistake("epsilon outside the root", EPSILON,
+        f"{_ROOT} -> (torch.sqrt(bn.running_var) + bn.eps)",
+        "Is epsilon added to a variance or to a standard deviation?"),
+    Mistake("epsilon subtracted", EPSILON, "bn.running_var + bn.eps -> bn.running_var - bn.eps",
+        "Epsilon keeps the number under the root above 0. What does yours do where var is 0?"),
+    Mistake("epsilon added twice", EPSILON, f"{_ROOT} -> ({_ROOT} + bn.eps)",
+        "Count the places at which epsilon enters your code, and those in the equation."),
+    Mistake("epsilon squared, or its root", EPSILON, "bn.eps -> bn.eps**2",
+        "With eps=0.25 and a variance of 0, which number stands under your root?",
+        ("bn.eps -> bn.eps**0.5",)),
+    Mistake("epsilon multiplied", EPSILON, f"{_ROOT} -> torch.sqrt(bn.running_var * bn.eps)",
+        "Where the variance is 0, what does your code divide by?"),
+]  # fmt: skip
 FOLD = Exercise(
     name="fold",
     chapter=CHAPTER,
@@ -164,8 +183,7 @@ FOLD = Exercise(
         Mistake("bias of the layer forgotten", FUNCTION,
             "a * (b - bn.running_mean) + bn.bias -> bn.bias - a * bn.running_mean",
             "Fold by hand with x = 0. What does the layer hand to the normalization then?"),
-        *shared(EPSILONS, root="torch.sqrt(bn.running_var + bn.eps)", var="bn.running_var",
-            eps="bn.eps"),
+        *_EPSILON,
         Mistake("divided by the variance", FUNCTION,
             "torch.sqrt(bn.running_var + bn.eps) -> (bn.running_var + bn.eps)",
             "If the layer's outputs are in meters, in which unit is your factor?"),
@@ -383,8 +401,7 @@ FOLD_FORWARD = Exercise(
                   for way in ("conv.weight[:, :, 0, 0] * c", "conv.weight[:, :, -1, -1] * c",
                               "conv.weight[:, :, 1, 1] * c", "(conv.weight * c[:, None, None])"
                               ".mean((2, 3)) / len(c)"))),
-        *shared(EPSILONS, root="torch.sqrt(bn.running_var + bn.eps)", var="bn.running_var",
-            eps="bn.eps"),
+        *_EPSILON,
         Mistake("multiplied by the standard deviation", FUNCTION,
             "bn.weight / torch -> bn.weight * torch",
             "A channel with a large spread is made smaller by its normalization. And by yours?"),
