@@ -12,9 +12,10 @@ function recordOf(name) {
   return found ?? { attempts: 0, passed: false, last: "" };
 }
 
-function wordsOf({ attempts, passed }) {
+function wordsOf({ attempts, passed, ready }) {
   if (!attempts) return "○ not started";
   const count = attempts === 1 ? "1 attempt" : `${attempts} attempts`;
+  if (ready) return `◐ right, but ready-made, ${count}`;
   return passed ? `✓ passed, ${count}` : `… tried, ${count}`;
 }
 
@@ -30,11 +31,11 @@ function showStates() {
 }
 
 // As beside a kernel: the same code checked twice is one attempt, and code that did not run is none.
-function count(name, code, status) {
+function count(name, code, { status, ready_made: ready = false }) {
   const record = recordOf(name);
-  if (["not started", "not run"].includes(status) || record.last === code) return;
+  if (["not started", "not run", "broken"].includes(status) || record.last === code) return;
   stored.set(KEY(name, "record"), JSON.stringify({
-    attempts: record.attempts + 1, passed: status === "passed", last: code }));
+    attempts: record.attempts + 1, passed: status === "passed" && !ready, ready, last: code }));
   showStates();
 }
 
@@ -45,10 +46,11 @@ function show(out, { html, error, printed, task }) {
     line.className = "bnkit-error";
     line.textContent = error;
     out.said.append(line);
-    if (/lacks|page's Python has no/.test(error)) out.said.insertAdjacentHTML("beforeend", SETTINGS.elsewhere);
   } else if (task === "run" && !printed) {
     out.said.textContent = "It ran, and printed nothing.";
   }
+  if (/page's (torch lacks|Python has no)/.test(out.said.textContent))
+    out.said.insertAdjacentHTML("beforeend", SETTINGS.elsewhere);
   out.printed.hidden = !printed;
   out.printed.textContent = printed;
 }
@@ -85,7 +87,7 @@ async function press(card, task) {
     progress: (news) => progress(out, news) });
   out.bar.hidden = true;
   show(out, found);
-  if (task === "check") count(name, code, found.status);
+  if (task === "check") count(name, code, found);
   buttons.forEach((button) => button.removeAttribute("aria-disabled"));
 }
 

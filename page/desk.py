@@ -10,6 +10,7 @@ piece by piece while the reader writes (`warm`).
 from __future__ import annotations
 
 import builtins
+import contextlib
 import importlib
 import io
 import linecache
@@ -21,33 +22,49 @@ from types import ModuleType
 
 from placeholders import absent_libraries
 
-__all__ = ["chapter_of", "check", "open_chapter", "run", "stopped", "warm"]
+__all__ = ["chapter_of", "check", "exercise_of", "open_chapter", "run", "stopped", "warm"]
 
 FILE = "<your code>"
 SHOWN = 20_000  # characters of what is printed
 NOBODY = "input() has nobody to ask in a check; give the value as an argument instead"
-ELSEWHERE = "open this chapter in Colab or JupyterLab"
+ENDLESS = "It ran for {limit:g} seconds without returning. Look for a loop that never ends."
 
 _chapters: dict[str, ModuleType] = {}
 _pending: dict[str, Iterator[None]] = {}
+
+
+class _Watch:
+    """Whoever must know when a learner's code begins to run and when it has ended."""
+
+    tell: Callable[[bool], object] | None = None
+
+
+@contextlib.contextmanager
+def theirs_runs() -> Iterator[None]:
+    """Tell that code runs that may never end; not so of our own that is run meanwhile."""
+    lazily = sys.modules.get("lazily")  # not there before a chapter is
+    tell = None if lazily and lazily.Run.running else _Watch.tell
+    if tell:
+        tell(True)
+    try:
+        yield
+    finally:
+        if tell:
+            tell(False)
 
 
 class _Thread:
     """Runs its work at once: a page has no threads, and its worker is ended from outside."""
 
     ident = 0
-    tick: Callable[[], object] | None = None  # tells whoever waits that work goes on
 
     def __init__(self, target: object = None, daemon: bool = True, **_options: object) -> None:
         self.target = target
 
     def start(self) -> None:
         """Do the work."""
-        if self.tick:
-            _Thread.tick()
-        self.target()
-        if self.tick:
-            _Thread.tick()
+        with theirs_runs():
+            self.target()
 
     def join(self, timeout: float | None = None) -> None:
         """It is done."""
@@ -79,27 +96,30 @@ def chapter_of(number: str) -> ModuleType:
     return _chapters[number]
 
 
-def open_chapter(chapter: str, tick: Callable[[], object] | None = None) -> list[str]:
+def open_chapter(chapter: str, tick: Callable[[bool], object] | None = None) -> list[str]:
     """Load a chapter's exercises; return their names."""
     if sys.platform == "emscripten":
         threading.Thread = _Thread
-        _Thread.tick = tick or _Thread.tick
+        _Watch.tell = tick or _Watch.tell
         builtins.input = _ask
     return [exercise.name for exercise in chapter_of(chapter[:2]).EXERCISES]
 
 
-def _exercise(chapter: str, name: str) -> object:
+def exercise_of(chapter: str, name: str) -> object:
+    """An exercise of a chapter, by its name."""
     return next(e for e in chapter_of(chapter[:2]).EXERCISES if e.name == name)
 
 
 def _executed(code: str) -> dict[str, object]:
     """The names that the code makes, with a chapter's imports there already."""
-    from bnkit.book.exercise import IMPORTS
+    with absent_libraries():
+        from bnkit.book.exercise import IMPORTS
 
     linecache.cache[FILE] = (len(code), None, code.splitlines(keepends=True), FILE)
     names: dict[str, object] = {"__name__": "__main__", **IMPORTS}
     sys.modules["__main__"].__dict__.update(names)
-    exec(compile(code, FILE, "exec"), names)
+    with theirs_runs():
+        exec(compile(code, FILE, "exec"), names)
     return names
 
 
@@ -135,9 +155,9 @@ def run(code: str) -> dict[str, object]:
 
 def check(chapter: str, name: str, code: str) -> dict[str, object]:
     """Check an answer: what was found as the notebook shows it, and what the code printed."""
+    exercise = exercise_of(chapter, name)
     from bnkit.book.exercise import examine
 
-    exercise = _exercise(chapter, name)
     printed, found, error = io.StringIO(), None, None
     before, sys.stdout = sys.stdout, printed
     try:
@@ -153,21 +173,22 @@ def check(chapter: str, name: str, code: str) -> dict[str, object]:
     answer = {"printed": _shown(printed), "error": error}
     if found is None:
         return answer | {"status": "not run"}
-    return answer | {"status": found.status, "html": found._repr_html_(), "text": repr(found)}
+    ready = found.passed and bool(found.ready_made)
+    told = {"status": found.status, "html": found._repr_html_(), "text": repr(found)}
+    return answer | told | {"ready_made": ready}
 
 
 def stopped(name: str, seconds: float) -> str:
     """What is shown of an answer that was ended from outside."""
-    from bnkit.book.exercise import HANG
     from bnkit.book.result import CheckResult
 
-    return CheckResult(name, "stopped", hint=HANG.format(limit=seconds))._repr_html_()
+    return CheckResult(name, "stopped", hint=ENDLESS.format(limit=seconds))._repr_html_()
 
 
 def warm(chapter: str, name: str) -> bool:
     """Compute one more of what the checks of an exercise need; False when nothing is left."""
     from lazily import pending
 
-    exercise = _exercise(chapter, name)
+    exercise = exercise_of(chapter, name)
     steps = _pending.setdefault(name, pending(exercise))
     return next(steps, False) is None

@@ -23,6 +23,8 @@ __all__ = ["compute_lazily", "pending"]
 class Run:
     """The probes of one answer, run in order as far as somebody has looked."""
 
+    running = False  # is it one of these that runs?
+
     def __init__(self, exercise: Exercise, build: Callable[[], Callable]) -> None:
         self.exercise, self.build = exercise, build
         self.seen: list[Observation] = []
@@ -32,7 +34,11 @@ class Run:
         """What a probe sees; probes before it run first, so that random numbers are the same."""
         while len(self.seen) <= index:
             probe = self.exercise.probes[len(self.seen)]
-            found = run_limited(lambda probe=probe: self._observed(probe)).value
+            Run.running = True
+            try:
+                found = run_limited(lambda probe=probe: self._observed(probe)).value
+            finally:
+                Run.running = False
             self.seen.append(found or Observation({"raised": "it did not end"}, "it did not end"))
         return self.seen[index]
 

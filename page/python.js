@@ -1,5 +1,5 @@
 // The page's Python: started at the first press, shared by all cards, ended when it hangs.
-const LIMIT = 10_000; // milliseconds without a sign of life
+const LIMITS = { working: 10_000, comparing: 120_000 }; // milliseconds, for the reader's code and for ours
 const SENTENCES = {
   deep: "The code calls itself without end, deeper than a page can follow. Python was started anew.",
   large: "The code asks for more memory than a page has. Python was started anew.",
@@ -44,7 +44,8 @@ const python = {
       this.next();
     } else if (job) {
       job.progress(news);
-      if (news.kind === "working") this.timer = setTimeout(() => this.hang(), LIMIT);
+      const limit = LIMITS[news.kind];
+      if (limit) this.timer = setTimeout(() => this.hang(), limit);
     }
   },
 

@@ -4,7 +4,7 @@ import { loadPyodide } from "./pyodide/pyodide.mjs";
 const here = new URL(".", self.location.href);
 const version = new URL(self.location.href).searchParams.get("v");
 const waiting = [];
-let python, desk, busy = false, ticked = 0;
+let python, desk, busy = false;
 
 const tell = (kind, more) => self.postMessage({ kind, ...more });
 
@@ -64,10 +64,7 @@ async function start(sizes) {
   desk = python.pyimport("desk");
 }
 
-function tick() {
-  if (performance.now() - ticked > 500) tell("working");
-  ticked = performance.now();
-}
+const tick = (theirs) => tell(theirs ? "working" : "comparing");
 
 const plain = (answer) => {
   const found = answer.toJs({ dict_converter: Object.fromEntries });

@@ -215,6 +215,7 @@ def test_masks_select_and_write_as_in_pytorch(array: tuple, limit: float) -> Non
     agree(lambda _t, x: x[x > limit], both(array))
     agree(lambda t, x: t.where(x > limit, x, 0.0), both(array))
     agree(lambda _t, x: x.masked_fill(x > limit, 1.5), both(array))
+    agree(lambda t, x: t.cat([x.sum()[x.sum() > limit], x[True].flatten()]), both(array), atol=1e-3)
 
 
 @few

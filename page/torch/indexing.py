@@ -21,10 +21,15 @@ def _is_place(part: object) -> bool:
     )
 
 
+def _is_truth(part: object) -> bool:
+    """Whether a part of an index is one truth value as a tensor: it adds an axis, as True does."""
+    return isinstance(part, Tensor) and not part.shape and part.dtype is dtypes.bool_
+
+
 def _parts(index: object, x: Tensor) -> list:
     """An index as a list, with `...` spelled out."""
     parts = list(index) if isinstance(index, tuple) else [index]
-    parts = [list(p) if isinstance(p, range) else p for p in parts]
+    parts = [list(p) if isinstance(p, range) else bool(p) if _is_truth(p) else p for p in parts]
     used = sum(_uses(p) for p in parts)
     if used > x.dim():
         raise IndexError(f"too many indices for tensor of dimension {x.dim()}")
