@@ -120,10 +120,10 @@ def standardized(x, mean, var, weight, bias, eps):
 
 
 UNKNOWN = {
-    "mean": lambda x, w, b, e: standardized(x, x.median(0)[0], x.var(0, False), w, b, e),
+    "mean": lambda x, w, b, e: standardized(x, x.mean(0) + 3, x.var(0, False), w, b, e),
     "variance": lambda x, w, b, e: standardized(x, x.mean(0), 3 * x.var(0, False), w, b, e),
-    "x_hat": lambda x, w, b, e: standardized(x, x.mean(0), x.var(0, False), w, b, 2 * e),
-    "output": lambda x, w, b, e: standardized(x, x.mean(0), x.var(0, False), w**2, b, e),
+    "x_hat": lambda x, w, b, e: standardized(x, x.mean(0), x.var(0, False), w, b, 7 * e),
+    "output": lambda x, w, b, e: standardized(x, x.mean(0), x.var(0, False), w**3, b, e),
 }
 
 
@@ -249,7 +249,7 @@ def by_cholesky(x):
 
 
 def test_white_but_turned_is_told_so():
-    assert check("whiten", by_cholesky).mistake == "not rotated back"
+    assert check("whiten", by_cholesky).mistake.startswith("white, but turned")
 
 
 def test_feature_spread_draws_a_dot_at_each_mean_sorted():

@@ -22,6 +22,7 @@ from bnkit.book.mistakes_layer import TWO_MODES as TWO_MODES
 from bnkit.book.observe import Facets, Probe, as_seen
 from bnkit.book.observe_layer import (
     EXAMPLES,
+    attribute,
     averaging_probes,
     first_wrong_step_of_layer,
     layer_probes,
@@ -62,7 +63,7 @@ class Layer(nn.Module):
 
 def _start(cls: Callable) -> Facets:
     layer = cls(2)
-    found = {name: as_seen(getattr(layer, name, None)) for name in ("weight", "bias")}
+    found = {name: attribute(layer, name) for name in ("weight", "bias")}
     layer(EXAMPLES)  # what raises has no result
     return {f"{name} at first": value for name, value in found.items()}
 

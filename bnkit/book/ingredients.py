@@ -49,7 +49,8 @@ EPSILONS: list[Row] = [  # {root}: torch.sqrt(var + eps), of {var} and {eps}
     ("epsilon outside the root", EPSILON,
         "Follow epsilon from left to right in the equation: is it added to a variance or to a "
         "standard deviation?",
-        ("{root} -> (torch.sqrt({var}) + {eps})", "{root} -> (torch.sqrt({var}) + 1e-5)")),
+        ("{root} -> (torch.sqrt({var}) + {eps})", "{root} -> (torch.sqrt({var}) + 1e-5)",
+         "{root} -> torch.sqrt({var}) + {eps}")),
     ("epsilon missing", EPSILON,
         "What does your code return for a feature that has the same value in every example?",
         ("{var} + {eps} -> {var}",)),
@@ -163,6 +164,7 @@ STATISTICS: list[Row] = [  # mean = x.mean({axes}), then the mean of ((x - mean)
     ("divided by another count", WHICH_VARIANCE,
         "How many numbers are added up, and by which number do you divide?",
         (f"{_X_VAR} -> ((x - mean) ** 2).sum({{axes}}) / ({{count}} + 1)",
+         f"{_X_VAR} -> x.var({{axes}}, unbiased=True) * {{count}} / ({{count}} - 1)",
          f"{_MEAN} -> mean = x.sum({{axes}}) / ({{count}} - 1)",
          (f"{_MEAN} -> mean = x.sum({{axes}}) / ({{count}} - 1)", _RIGHT_VAR),
          (f"{_MEAN} -> mean = x.sum({{axes}}) / ({{count}} - 1)",

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from bnkit.book.observe import LOSS, Facets, Probe, as_seen, first_wrong_step, scattered
 
-__all__ = ["EXAMPLES", "averaging_probes", "first_wrong_step_of_layer", "layer_probes", "small_net"]
+__all__ = ["EXAMPLES", "attribute", "averaging_probes", "first_wrong_step_of_layer"]
+__all__ += ["layer_probes", "small_net"]
 
 _X = torch.tensor([[3.0, 0.0, 10001.0], [11.0, 0.002, 10003.0]])
 _OTHER = torch.tensor([[1.0, 4.0, 2.0], [2.0, -1.0, 9.0], [6.0, 0.5, 1.0], [0.0, 2.0, 2.0]])
@@ -87,8 +88,13 @@ def _make(cls: Callable, count: int, **options: float) -> nn.Module:
 
 
 def _statistics(layer: nn.Module) -> Facets:
-    found = {name: getattr(layer, name, None) for name in ("running_mean", "running_var")}
-    return {name: as_seen(value) for name, value in found.items()}
+    return {name: attribute(layer, name) for name in ("running_mean", "running_var")}
+
+
+def attribute(layer: nn.Module, name: str) -> Tensor | str:
+    """A tensor of a layer, or that it has none of that name."""
+    value = getattr(layer, name, None)
+    return "absent" if value is None else as_seen(value)
 
 
 def _training(cls: Callable, x: Tensor) -> Facets:
@@ -108,11 +114,15 @@ def _gradient(cls: Callable, x: Tensor) -> Facets:
     y = layer(leaf * 1)
     factors = 2.0 ** (torch.arange(y.numel()) % 7).view_as(y)
     _backward((y * factors.to(y)).sum())
-    facets = {"output": as_seen(y), f"gradient of x, {LOSS}": as_seen(leaf.grad)}
+    facets = {"output": as_seen(y), f"gradient of x, {LOSS}": _gradient_of(leaf)}
     for name in ("weight", "bias"):
-        parameter = getattr(layer, name, None)
-        facets[f"gradient of {name}, {LOSS}"] = as_seen(getattr(parameter, "grad", None))
+        facets[f"gradient of {name}, {LOSS}"] = _gradient_of(getattr(layer, name, None))
     return facets
+
+
+def _gradient_of(leaf: Tensor | None) -> Tensor | str:
+    grad = getattr(leaf, "grad", None)
+    return "none" if grad is None else as_seen(grad)
 
 
 def _trained(cls: Callable, x: Tensor) -> nn.Module:
@@ -187,7 +197,7 @@ def _gradient_in_evaluation(cls: Callable, x: Tensor) -> Facets:
     leaf = (x - 1).requires_grad_()
     y = _trained(cls, x).eval()(leaf)
     _backward(y.square().sum())
-    return {"gradient of x in evaluation, for the loss Σ y²": as_seen(leaf.grad)}
+    return {"gradient of x in evaluation, for the loss Σ y²": _gradient_of(leaf)}
 
 
 def _many(cls: Callable, x: Tensor) -> Facets:
@@ -202,7 +212,7 @@ def _count(cls: Callable, x: Tensor) -> Facets:
     layer.eval()(x - 1)
     found = {_UNTRACKED: used, f"{_UNTRACKED} at first": fresh}
     found |= {f"{_UNTRACKED} after evaluation": layer.state_dict()}
-    return {name: as_seen(state.get(_UNTRACKED)) for name, state in found.items()}
+    return {n: as_seen(s[_UNTRACKED]) if _UNTRACKED in s else "absent" for n, s in found.items()}
 
 
 def _averages(cls: Callable, reload: bool) -> Facets:
