@@ -159,7 +159,7 @@ def _inert(script: str) -> str:
     return script
 
 
-_SOURCES = dict(zip(SCRIPTS, (explorable, digits), strict=True))
+_SOURCES = {SCRIPTS[0]: explorable, SCRIPTS[1]: digits}
 _NAMES = {"batch": "batch norm", "layer": "layer norm", "group": "group norm", "none": "no norm"}
 _CARRIED = '<script type="text/plain">{}</script><script type="text/plain">{}</script>'
 _PAGE = """<div class="bnkit-train-here" data-bnkit="{name}">

@@ -12,7 +12,7 @@ function node(parent, tag, attributes = {}, text) {
 function put(made, attributes) {
   for (const [key, value] of Object.entries(attributes)) if (made.getAttribute(key) !== String(value)) made.setAttribute(key, value);
 }
-export const short = (v) => (Number.isFinite(v) ? String(Number(v.toPrecision(2))).replace("-", "−") : "no number");
+export const short = (v) => (Number.isFinite(v) ? String(Number(v.toPrecision(2))).replace("e+", "e").replace("-", "−") : "no number");
 export const percent = (v) => `${(100 * v).toFixed(1)} %`;
 
 // ---- curves of both sides against steps
@@ -59,10 +59,10 @@ function roundUp(v) {
 const clamp = (v) => Math.min(Math.max(v, 0), 1);
 export const shares = () => ({ ticks: [0, 25, 50, 75, 100], at: (v) => clamp(v / 100) }); // in percent
 
-// Powers of ten around all values.
+// Powers of ten around all values, up to 1,000: what lies above is drawn at the edge.
 export function logarithmic(values) {
   const exponents = values.filter((v) => v > 0 && v < Infinity).map((v) => Math.log10(v));
-  const low = Math.max(Math.floor(Math.min(-1, ...exponents)), -6), high = Math.min(Math.ceil(Math.max(1, ...exponents)), 9);
+  const low = Math.max(Math.floor(Math.min(-1, ...exponents)), -6), high = Math.min(Math.ceil(Math.max(1, ...exponents)), 3);
   const ticks = Array.from({ length: high - low + 1 }, (_, i) => Number((10 ** (low + i)).toPrecision(1)));
   return { ticks: ticks.filter((_, i) => ticks.length < 7 || i % 2 === 0), at: (v) => clamp((Math.log10(Math.max(v, 1e-9)) - low) / (high - low)) };
 }
@@ -97,7 +97,7 @@ function drawHistogram({ bars, sd, low, high }, { shares, reach, sd: spread }, b
   const tall = Math.max(...shares, 0.08), wide = 280 / shares.length;
   const steps = shares.map((share) => `V${(bottom - (34 * share) / tall).toFixed(1)}h${wide.toFixed(3)}`);
   put(bars, { d: `M60,${bottom}${steps.join("")}V${bottom}Z` });
-  sd.textContent = `sd ${short(spread)}`;
+  sd.textContent = `sd ${Number.isFinite(spread) ? short(spread) : "–"}`;
   low.textContent = short(-reach);
   high.textContent = short(reach);
 }
