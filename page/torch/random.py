@@ -9,6 +9,7 @@ import contextlib
 import math
 import random as python_random
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from . import dtypes
 from .creation import _shape
@@ -20,6 +21,16 @@ __all__ = ["METHODS", "NAMES", "Generator", "default_generator", "fork_rng", "ma
 _START = 67280421310721  # PyTorch's seed where none is set
 
 
+@lru_cache(maxsize=64)
+def _seeded(seed: int) -> tuple[int, ...]:
+    """The state of the Mersenne Twister that a seed stands for."""
+    state = [seed]
+    for i in range(1, 624):
+        last = state[-1]
+        state.append((1812433253 * (last ^ (last >> 30)) + i) & 0xFFFFFFFF)
+    return tuple(state)
+
+
 class Generator:
     """A source of random numbers."""
 
@@ -29,11 +40,8 @@ class Generator:
 
     def manual_seed(self, seed: int) -> Generator:
         """Start again from a seed."""
-        self._seed, state = int(seed), [int(seed) & 0xFFFFFFFF]
-        for i in range(1, 624):
-            last = state[-1]
-            state.append((1812433253 * (last ^ (last >> 30)) + i) & 0xFFFFFFFF)
-        self._twister.setstate((3, (*state, 624), None))
+        self._seed = int(seed)
+        self._twister.setstate((3, (*_seeded(self._seed & 0xFFFFFFFF), 624), None))
         self._spare: float | None = None
         return self
 
