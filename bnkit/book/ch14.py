@@ -181,6 +181,9 @@ _CLOSE_DOORS = Exercise(
             Patch("nn.init.zeros_(module.branch[-1].weight)",
                   "nn.init.zeros_(module.branch[-1].weight)\n            break"),
             "How many blocks does the network hold, and how many does your loop reach?"),
+        Mistake("the last layer taken away", RESNET,
+            "nn.init.zeros_(module.branch[-1].weight) -> del module.branch[-1]",
+            "The normalization should stay, and learn. How many layers does a branch hold now?"),
         Mistake("a new layer in place of the old one", RESNET,
             Patch("nn.init.zeros_(module.branch[-1].weight)",
                   "module.branch[-1] = nn.BatchNorm1d(len(module.branch[-1].weight))\n"

@@ -64,6 +64,13 @@ class _HalfWrong(_Healthy):
         return y + 2 * (torch.arange(y.numel()).view_as(y) % 2)
 
 
+class _AllWrong(_Healthy):
+    """Every number of its output is too large by 2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + 2
+
+
 class _OneTooSmall(_OneWrong):
     by = -2.0
 
@@ -72,7 +79,7 @@ def _judges(answer: Callable) -> Facets:
     """What the learner's check says of a healthy layer, of Patient F, and of one wrong number."""
     healthy, patient = float(answer(_Healthy)), float(answer(_PatientF))
     one, minus_one = float(answer(_OneWrong)), float(answer(_OneTooSmall))
-    half = float(answer(_HalfWrong))
+    half, whole = float(answer(_HalfWrong)), float(answer(_AllWrong))
     seen = "above 0.1" if patient > 0.1 else "not above 0.1"
     return {
         "error of a healthy layer": "below 0.01" if healthy < 0.01 else "not below 0.01",
@@ -80,6 +87,7 @@ def _judges(answer: Callable) -> Facets:
         "error of a layer with one number too large by 2": _size(one),
         "error of a layer with one number too small by 2": _size(minus_one),
         "error of a layer with every other number too large by 2": _size(half),
+        "error of a layer with all numbers too large by 2": _size(whole),
     }
 
 
@@ -120,8 +128,10 @@ _SHIFT_CHECK = Exercise(
             "a batch on which nothing cancels", TWO_FORMULAS, "1e4 + torch.randn -> torch.randn",
             "On your batch the patient is right. What must be large, against what, so that E[x²] "
             "and E[x]² are almost equal?",
-            (("nn.BatchNorm1d(2)(x) -> make(2)(x)", "nan_to_num(torch.inf) -> nan_to_num(0)"),),
         ),
+        Mistake("the layer compared with itself", TWO_FORMULAS,
+            ("nn.BatchNorm1d(2)(x) -> make(2)(x)", "nan_to_num(torch.inf) -> nan_to_num(0)"),
+            "What is the difference of two equal things? Which layer do you compare with?"),
         Mistake("the healthy layer fails, too", TWO_FORMULAS,
             ".max().item() -> .max().item() + 1",
             "What does your check say of nn.BatchNorm1d itself? If its error is not below 0.01, "
@@ -148,7 +158,8 @@ _SHIFT_CHECK = Exercise(
             "The largest difference is asked for, not whether it is too large."),
         Mistake("the smallest difference, not the largest", TWO_FORMULAS,
             ".max().item() -> .min().item()",
-            "A layer that is wrong in one number of 128: what does your check say of it?"),
+            "A layer that is wrong in one number of 128: what does your check say of it?",
+            (("1e4 + -> 3e3 + ", ".max().item() -> .min().item()"),)),
         Mistake("the differences added up", TWO_FORMULAS, ".max().item() -> .sum().item()",
             "The largest difference is asked for. What does a hundred small ones make together?",
             (".max().item() -> .norm().item()", ".max().item() -> .square().sum().item()")),
