@@ -39,7 +39,7 @@ PYTEST = $(QUIET_RUN) $(PYTHON) -m pytest
 UNIT = tests bnkit --doctest-modules
 NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --dist loadfile -n 2
 
-.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint lint-actions audit format notebooks evidence lab bench assignment grade slides pdf zip wheel test-colab set-repository clean
+.PHONY: help book html install test test-unit test-notebooks test-bundled test-book lint lint-actions audit format notebooks evidence lab bench doctor assignment grade slides pdf zip wheel test-colab set-repository clean
 
 help:
 	@echo 'make book            build the book into $(SITE) (needs no torch)'
@@ -57,6 +57,7 @@ help:
 	@echo 'make audit           known vulnerabilities of the tested versions (asks PyPI)'
 	@echo 'make format          let ruff mend what it can'
 	@echo 'make bench           speed and memory, as ratios'
+	@echo 'make doctor          how often the doctor is wrong, and its page (half an hour)'
 	@echo 'make assignment      exercises as an nbgrader course in $(COURSE) (CHAPTER=02 for some)'
 	@echo 'make grade           grade what came back in $(COURSE)/submitted: grades.csv, mistakes.png'
 	@echo 'make slides          the chapters as slides in $(SLIDES) (CHAPTER="02 04" for some)'
@@ -129,6 +130,9 @@ lab: $(ALL_READY)
 
 bench: $(BENCH_READY)
 	$(PYTHON) -m bench
+
+doctor: $(ALL_READY)
+	OMP_NUM_THREADS=1 $(PYTHON) -m bench.doctor
 
 assignment: $(ALL_READY)
 	$(PYTHON) scripts/make_assignment.py $(call quoted,$(COURSE)) $(CHAPTER)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
 
 from bnkit.doctor import mode, state, structure, training
 from bnkit.doctor.batches import read_batches
-from bnkit.doctor.graph import Graph, graph_of, is_traced
+from bnkit.doctor.graph import Graph, graph_of, is_compiled
 from bnkit.doctor.kinds import layers_of, wrapped
 from bnkit.doctor.measuring import measure, mend_modes
 from bnkit.doctor.observed import Observer
@@ -66,7 +67,7 @@ def examine(
     Source: the chapters that the findings name.
     """
     root = wrapped(model)
-    if is_traced(root):
+    if is_compiled(root):
         return _report(Patient(model, root, layers_of(root), Graph([], whole=True)))
     kept = _weights_of(root, optimizer)
     with untouched(model, loader):
@@ -111,7 +112,8 @@ def _wakes(root: nn.Module) -> set[str]:
     """Layers that evaluate now and would train after ``model.train()``, tried on lent modes."""
     asleep = [layer for layer in layers_of(root) if not layer.module.training]
     modes = {module: module.training for module in root.modules()}
-    root.train()
+    with suppress(NotImplementedError):  # an exported program has no modes
+        root.train()
     woken = {layer.name for layer in asleep if layer.module.training}
     for module, training_before in modes.items():
         module.training = training_before

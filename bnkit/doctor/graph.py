@@ -12,7 +12,7 @@ from torch.fx.node import map_arg
 
 from bnkit.doctor.kinds import layers_of
 
-__all__ = ["MIXING", "Graph", "Step", "feeders", "graph_of", "is_traced", "passes", "reshapes"]
+__all__ = ["MIXING", "Graph", "Step", "feeders", "graph_of", "is_compiled", "passes", "reshapes"]
 
 MIXING = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d,
@@ -134,6 +134,6 @@ def feeders(step: Step) -> Iterator[Step]:
         yield step
 
 
-def is_traced(model: nn.Module) -> bool:
-    """Whether a model is itself a program that was recorded: by torch.jit, fx or export."""
-    return isinstance(model, torch.jit.ScriptModule | fx.GraphModule)
+def is_compiled(model: nn.Module) -> bool:
+    """Whether a model is a program of torch.jit, which has no Python to trace or to watch."""
+    return isinstance(model, torch.jit.ScriptModule)

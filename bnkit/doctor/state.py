@@ -230,7 +230,7 @@ def statistics_disagree(patient: Patient) -> Iterator[Hit]:
     "dead-channels", group="state", severity="warning",
     title="channels that γ has switched off",
     formula=f"|γ| < {DEAD:g}",
-    threshold=f"a warning from {HALF:.0%} of the channels on; fewer are common after weight decay "
+    threshold=f"a warning from {HALF} of the channels on; fewer are common after weight decay "
     "and a note; a γ of exactly 0 everywhere is a start (zero-init residual)",
     why="Their output is β for any input: they cost time and memory and carry nothing.",
     mend="gamma = model.get_submodule('LAYER').weight\n"
@@ -253,7 +253,7 @@ def dead_channels(patient: Patient) -> Iterator[Hit]:
     "constant-channels", group="state", severity="warning", needs="a loader",
     title="channels that never vary",
     formula="σ² ≤ 10⁻¹² (1 + μ²) over all batches",
-    threshold=f"a warning from {HALF:.0%} of the channels on, else a note: border pixels do this",
+    threshold=f"a warning from {HALF} of the channels on, else a note: border pixels do this",
     why="The layer subtracts all that the channel says, and its output is β.",
     mend="seen = []\n"
     "model.get_submodule('LAYER').register_forward_pre_hook(\n"

@@ -197,7 +197,7 @@ def moves(layer: Layer) -> bool:
     "padding-in-statistics", group="structure", severity="warning", needs="a loader",
     title="padding in the statistics of sequences",
     formula="share of positions in (N, C, L) that repeat one vector up to the end",
-    threshold=f"more than {PADDED:.0%}, with ends of unequal length",
+    threshold=f"more than {100 * PADDED:.0f} %, with ends of unequal length",
     why="Mean and variance are those of words and padding together, and change with the length of "
     "the other sequences in the batch.",
     mend="nn.LayerNorm(C)  # looks at one position; or normalize x[mask]",
@@ -207,7 +207,7 @@ def padding_in_statistics(patient: Patient) -> Iterator[Hit]:
     for layer, record in patient.measured_layers():
         share = max(record.padding, default=0.0)
         if layer.is_batch and share > PADDED:
-            text = f"{share:.0%} of the positions are padding"
+            text = f"{100 * share:.0f} % of the positions are padding"
             yield Hit(layer.name, text, {"share": share})
 
 

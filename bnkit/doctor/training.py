@@ -67,7 +67,7 @@ def few_values(patient: Patient) -> Iterator[Hit]:
         if layer.is_batch and record.own_statistics and 0 < m < FEW_VALUES:
             mean, var = 1 / math.sqrt(m), math.sqrt(2 / max(m - 1, 1))
             text = f"{m} values a channel: the mean has a noise of {mean:.2f} standard deviations, "
-            text += f"the variance one of {var:.0%}"
+            text += f"the variance one of {100 * var:.0f} %"
             numbers = {"values": m, "noise of mean": mean, "noise of variance": var}
             yield Hit(layer.name, text, numbers, "error" if m == 1 else "")
 
@@ -119,7 +119,8 @@ def sorted_batches(patient: Patient) -> Iterator[Hit]:
         return
     purity = (within - chance) / (1 - chance)
     if purity > PURE:
-        text = f"{within:.0%} of the pairs within a batch share their class, {chance:.0%} of all"
+        text = f"{100 * within:.0f} % of the pairs within a batch share their class, "
+        text += f"{100 * chance:.0f} % of all"
         yield Hit("the loader", text, {"purity": purity}, "" if trains(patient) else "note")
 
 
@@ -210,7 +211,7 @@ def keras_momentum(patient: Patient) -> Iterator[Hit]:
     for layer in patient.with_statistics():
         momentum = layer.module.momentum
         if momentum is not None and momentum >= KERAS:
-            text = f"momentum {momentum:g}: the last batch alone has {momentum:.0%} of the weight"
+            text = f"momentum {momentum:g}: the last batch has that share of the weight"
             yield Hit(layer.name, text, {"momentum": momentum})
 
 
@@ -234,7 +235,7 @@ def statistics_lag(patient: Patient) -> Iterator[Hit]:
         reached = bool((layer.statistics[1] >= share * 0.999).all())
         known = patient.record(layer) is None or disagreement(patient, layer)
         if share > STALE_SHARE and reached and known:
-            text = f"{steps} batches at momentum {momentum:g} left {share:.0%} of the start"
+            text = f"{steps} batches at momentum {momentum:g} left {100 * share:.0f} % of the start"
             text += f"; {told(known)}" if isinstance(known, dict) else ""
             severity = "note" if layer.module.training else ""
             yield Hit(layer.name, text, {"share of the start": share, "batches": steps}, severity)
