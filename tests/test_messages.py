@@ -183,6 +183,34 @@ def test_a_value_is_described_in_a_few_words():
     assert kind_of({}) == "a dict"
 
 
+class WithoutSuper(torch.nn.Module):
+    """Puts a parameter into a module that has not been set up."""
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.weight = torch.nn.Parameter(torch.ones(num_features))
+
+
+def test_a_module_that_is_not_set_up_is_told_what_it_starts_with():
+    result = check("layer", WithoutSuper)
+    assert result.status == "raised"
+    assert "super().__init__()" in result.hint
+
+
+class SilentError(Exception):
+    """Cannot be put into words."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def test_an_exception_without_words_is_contained():
+    def answer(x, weight, bias, eps):
+        raise SilentError
+
+    result = check("forward", answer)
+    assert result.status == "raised" and "SilentError" in result.error
+
+
 def one_branch(x, weight, bias, eps):
     if len(x) > 2:
         raise NotImplementedError
@@ -195,12 +223,17 @@ def test_a_branch_that_is_not_written_is_no_stub():
     assert "One branch still raises NotImplementedError" in result.hint
 
 
+class WithoutForward(torch.nn.Module):
+    """A module whose forward pass is not written, or spelled otherwise."""
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        super().__init__()
+
+
 def test_a_module_without_forward_is_no_stub():
-    assert check("layer", type("Layer", (torch.nn.Module,), {"__init__": start})).status == "raised"
-
-
-def start(self, num_features, eps=1e-5, momentum=0.1):
-    torch.nn.Module.__init__(self)
+    result = check("layer", WithoutForward)
+    assert result.status == "raised"
+    assert "The module has no method called forward" in result.hint
 
 
 def slow(*arguments):

@@ -206,7 +206,7 @@ def _tensors(line: str, frame: types.FrameType) -> list[tuple[str, Tensor]]:
         first, _, rest = text.partition(".")
         value = names.get(first)
         if isinstance(value, nn.Module) and rest:
-            text, value = f"{first}.{rest}", vars(value)["_parameters"].get(rest, None)
+            text, value = f"{first}.{rest}", vars(value).get("_parameters", {}).get(rest)
         if isinstance(value, Tensor):
             found.setdefault(text if value is not names.get(first) else first, value)
     return list(found.items())[:4]
@@ -238,7 +238,10 @@ def _names(exception: BaseException) -> Iterable[str]:
     holder = getattr(exception, "obj", None)
     if holder is None and (found := _own_frame(exception)):
         holder = found[0].f_locals.get("self")
-    return [name for name in dir(holder) if not name.startswith("_")] if holder is not None else []
+    try:
+        return [name for name in dir(holder) if not name.startswith("_")]
+    except Exception:  # of a module that has not been set up, for instance
+        return []
 
 
 def at_the_call(exception: BaseException) -> bool:

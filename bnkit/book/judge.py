@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from bnkit.book.naming import alike, differ, kind_differs, likely_pairs, no_gradient, partly
@@ -90,8 +91,7 @@ def _told(exercise: Exercise, seen: Sequence[Observation], looked_at: Sequence[i
     view = [exercise.expected[i] for i in looked_at], [seen[i] for i in looked_at]
     if all(each.error for each in seen):
         return None
-    everything = range(len(seen))  # what two mistakes give is looked at closely
-    two = _two_at_once(exercise, seen, everything)
+    two = _two_at_once(exercise, seen)
     if two:
         return _words(two, " and ")
     kind = DETACHED if no_gradient(exercise.expected, seen) else kind_differs(*view)
@@ -100,7 +100,7 @@ def _told(exercise: Exercise, seen: Sequence[Observation], looked_at: Sequence[i
     inputs = [probe.inputs for probe in exercise.probes]
     related = relation(inputs, exercise.expected, seen)
     whole = related and " differs" not in related.name
-    loudest = None if whole else partly(exercise.expected, seen, exercise.known, everything)
+    loudest = None if whole else partly(exercise.expected, seen, exercise.known)
     if loudest:
         return _words([loudest], "", ", and something else")
     return (related.name, related.hint, exercise.section) if related else None
@@ -127,29 +127,29 @@ def _known(
     return []
 
 
-def _two_at_once(
-    exercise: Exercise, seen: Sequence[Observation], looked_at: Sequence[int]
-) -> list[Mistake]:
+def _two_at_once(exercise: Exercise, seen: Sequence[Observation]) -> list[Mistake]:
     """The two mistakes that together look like what was seen, the louder first."""
-    deadline = time.process_time() + PAIR_SECONDS
-    for i, j in likely_pairs(exercise.expected, seen, exercise.known, looked_at):
-        if time.process_time() > deadline:
+    found = run_limited(partial(_first_pair, exercise, seen), 30.0).value or ()
+    return sorted(found, key=partial(_loudness, exercise), reverse=True)
+
+
+def _first_pair(exercise: Exercise, seen: Sequence[Observation]) -> tuple[Mistake, ...]:
+    deadline = time.thread_time() + PAIR_SECONDS
+    for i, j in likely_pairs(exercise.expected, seen, exercise.known):
+        if time.thread_time() > deadline:
             break
         (first, change), (second, other) = exercise.versions[i], exercise.versions[j]
-        answer = None if first is second else exercise.both(change, other)
-        if answer and run_limited(partial(_looks_like, exercise, answer, seen, looked_at)).value:
-            loudness = partial(_loudness, exercise)
-            return sorted((first, second), key=loudness, reverse=True)
-    return []
+        answer = exercise.both(change, other)
+        if answer and _looks_like(exercise, answer, seen):
+            return first, second
+    return ()
 
 
-def _looks_like(
-    exercise: Exercise, answer: Callable, seen: Sequence[Observation], looked_at: Sequence[int]
-) -> bool:
+def _looks_like(exercise: Exercise, answer: Callable, seen: Sequence[Observation]) -> bool:
     """Whether an answer gives what was seen; the first probe that tells them apart ends it."""
-    for i, probe in enumerate(exercise.probes):
-        run = Observation.of(probe, answer, watched=False)  # in order: the same random numbers
-        if i in looked_at and first_difference(run, seen[i]):
+    torch.default_generator.manual_seed(0)  # as for the answer
+    for probe, each in zip(exercise.probes, seen, strict=True):
+        if first_difference(Observation.of(probe, answer, watched=False), each):
             return False
     return True
 

@@ -64,13 +64,12 @@ class _Compared:
     expected: Run
     seen: Run
     runs: Sequence[tuple[object, Run]]
-    looked_at: Sequence[int]
 
     @cached_property
     def keys(self) -> list[Key]:
         return [
             (i, name)
-            for i in self.looked_at
+            for i in range(len(self.seen))
             for name in dict.fromkeys([*self.expected[i].facets, *self.seen[i].facets])
             if None not in (self.expected[i].facets.get(name, 0), self.seen[i].facets.get(name, 0))
         ]
@@ -93,13 +92,14 @@ class _Compared:
 
 
 def likely_pairs(
-    expected: Run, seen: Run, runs: Sequence[tuple[object, Run]], looked_at: Sequence[int]
+    expected: Run, seen: Run, runs: Sequence[tuple[object, Run]]
 ) -> list[tuple[int, int]]:
-    """Every two of the runs, those first whose mistakes together would give what was seen.
+    """Every two runs of two mistakes, those first that together would give what was seen.
 
-    Where one mistake alone shows, both together should look like it; where neither does, right.
+    Where one mistake alone shows, both together should look like it; where neither does, right. Of
+    what is as likely, the first ways to make a mistake come first.
     """
-    told = _Compared(expected, seen, runs, looked_at)
+    told = _Compared(expected, seen, runs)
     own, each, everything = told.own.right, told.each, (1 << len(told.keys)) - 1
 
     def score(a: Likeness, b: Likeness) -> int:
@@ -110,18 +110,23 @@ def likely_pairs(
         odd = (one & ~a.same).bit_count() + (other & ~b.same).bit_count()
         return fits - odd - 3 * (neither & ~own).bit_count() - (both & own).bit_count()
 
-    found = [(score(each[i], each[j]), i, j) for i in range(len(each)) for j in range(i)]
-    return [(j, i) for _, i, j in sorted(found, key=lambda entry: -entry[0])]
+    makers = [id(mistake) for mistake, _ in runs]
+    rank = [makers[:i].count(makers[i]) for i in range(len(makers))]
+    found = [
+        (-score(each[i], each[j]), rank[i] + rank[j], j, i)
+        for i in range(len(each))
+        for j in range(i)
+        if makers[i] != makers[j]
+    ]
+    return [(j, i) for *_, j, i in sorted(found)]
 
 
-def partly(
-    expected: Run, seen: Run, runs: Sequence[tuple[object, Run]], looked_at: Sequence[int]
-) -> object | None:
+def partly(expected: Run, seen: Run, runs: Sequence[tuple[object, Run]]) -> object | None:
     """The mistake that explains a whole quantity in all probes, and contradicts nothing.
 
     One probe alone would not do: there many mistakes give the same. None where several fit.
     """
-    told = _Compared(expected, seen, runs, looked_at)
+    told = _Compared(expected, seen, runs)
     own, masks = told.own.right, told.masks
     found: dict[int, tuple[int, object]] = {}
     for likeness, (mistake, _) in zip(told.each, runs, strict=True):

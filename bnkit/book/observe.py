@@ -86,9 +86,18 @@ class Observation:
                 raise
             except BaseException as exception:  # SystemExit too: it is the answer's, not ours
                 returned = watch.returned if watched else None
-                seen = _fallen(exception, returned)
+                seen = _told(exception, returned)
         names = (*made_by_others(answer), *watch.names) if watched else ()
         return replace(seen, ready_made=tuple(dict.fromkeys(names)))
+
+
+def _told(exception: BaseException, returned: object) -> Observation:
+    """What is seen of an exception, even of one that cannot be put into words."""
+    try:
+        return _fallen(exception, returned)
+    except Exception:
+        name = type(exception).__name__
+        return Observation({"raised": name}, error=name)
 
 
 def _fallen(exception: BaseException, returned: object) -> Observation:
