@@ -1,21 +1,25 @@
 """Systematic small changes of a solution, and what its check says of each.
 
 ``python tests/mutants.py forward`` lists those that are not named. Without a name, the share of
-every exercise.
+every exercise. ``python tests/mutants.py --pairs 20 forward`` does it for two mistakes at once,
+and ``python tests/mutants.py --more forward`` with changes of order and of functions as well.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
+import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bnkit.book.exercise import Exercise, examine, execute
+from bnkit.book.exercise import Exercise, examine, execute, pairs
 from bnkit.book.registry import EXERCISES
+from bnkit.book.result import CheckResult
 
+MORE = False  # whether order and functions change too: harder to name, and longer to run
 OTHER = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
@@ -57,6 +61,41 @@ def replacements(node: ast.AST) -> Iterator[ast.AST | None]:
             yield _with(node, keywords=node.keywords[:i] + node.keywords[i + 1 :])
     if isinstance(node, ast.Expr | ast.Assign | ast.AugAssign):
         yield None
+    if MORE:
+        yield from _other_order(node)
+        yield from _other_functions(node)
+
+
+def _other_order(node: ast.AST) -> Iterator[ast.AST]:
+    """Operands, arguments, elements and neighboring statements the other way round; one dropped."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub | ast.Div | ast.MatMult):
+        yield _with(node, left=node.right, right=node.left)
+    if isinstance(node, ast.Call) and len(node.args) > 1:
+        yield _with(node, args=[node.args[1], node.args[0], *node.args[2:]])
+        yield _with(node, args=node.args[:-1])
+    if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+        yield _with(node, value=_with(node.value, elts=node.value.elts[::-1]))
+    body = getattr(node, "body", None)
+    if isinstance(body, list) and not isinstance(node, ast.Module | ast.ClassDef):
+        for i in range(len(body) - 1):
+            swapped = [*body[:i], body[i + 1], body[i], *body[i + 2 :]]
+            yield _with(node, body=swapped)
+
+
+OTHER_NAMES = {"mean": "sum", "sum": "mean", "var": "std", "sqrt": "square", "rsqrt": "sqrt"}
+OTHER_NAMES |= {"zeros": "ones", "ones": "zeros", "train": "eval", "eval": "train", "T": "mT"}
+OTHER_NAMES |= {"zeros_like": "ones_like", "argmax": "argmin", "all": "any", "any": "all"}
+
+
+def _other_functions(node: ast.AST) -> Iterator[ast.AST]:
+    """Another method in place of one, or none."""
+    if isinstance(node, ast.Attribute):
+        if node.attr in OTHER_NAMES:
+            yield _with(node, attr=OTHER_NAMES[node.attr])
+        if node.attr == "T":
+            yield node.value
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.args:
+        yield node.func.value
 
 
 def _with(node: ast.AST, **fields: object) -> ast.AST:
@@ -130,6 +169,20 @@ def _built(exercise: Exercise, source: str) -> Callable | None:
         return None
 
 
+def told_of_pairs(exercise: Exercise, count: int) -> Iterator[tuple[set[str], CheckResult]]:
+    """The names of two mistakes and what the check says of both at once, for some of all pairs."""
+    both = list(pairs(exercise))
+    random.Random(exercise.name).shuffle(both)
+    for first, second, answer in both[:count]:
+        yield {first.name, second.name}, examine(exercise, answer, limit=5.0)
+
+
+def names_one(names: set[str], result: CheckResult) -> bool:
+    """Whether a verdict is these two mistakes, or one of them and something else."""
+    said = (result.mistake or "").removesuffix(", and something else")
+    return result.mistake is not None and any(name in said for name in names)
+
+
 def share_named(exercise: Exercise) -> float:
     """The share of those mutants whose mistake is named."""
     counts = Counter(t.status for t in told(exercise))
@@ -144,6 +197,11 @@ def changed(source: str, mutant: str) -> list[str]:
 
 
 def main(names: list[str]) -> None:
+    """Print the share of every exercise, or what is not named of some."""
+    if names[:1] == ["--more"]:
+        globals()["MORE"], names = True, names[1:]
+    if names[:1] == ["--pairs"]:
+        return of_pairs(int(names[1]), names[2:])
     for name in names or EXERCISES:
         found = told(EXERCISES[name])
         named = [t for t in found if t.status == "mistake"]
@@ -157,6 +215,17 @@ def main(names: list[str]) -> None:
                     *(f"      {line}" for line in changed(EXERCISES[name].source, t.source)),
                     sep="\n",
                 )
+
+
+def of_pairs(count: int, names: list[str]) -> None:
+    """How many of that many pairs of every exercise are named, and those that are not."""
+    for name in names or EXERCISES:
+        told = list(told_of_pairs(EXERCISES[name], count))
+        named = [each for each in told if names_one(*each)]
+        print(f"{name}: {len(named)} of {len(told)} pairs named", flush=True)
+        for pair, result in told:
+            if not names_one(pair, result):
+                print("  " + " + ".join(sorted(pair)), "->", result.headline)
 
 
 if __name__ == "__main__":
