@@ -59,6 +59,18 @@ def fill_block(module: nn.Module) -> nn.Module:
     return module
 
 
+def _gradient(output: Tensor, leaf: Tensor) -> Tensor | None:
+    """Of the inputs beside the kink of ReLU; None where the output was written in place."""
+    if not output.requires_grad:
+        return as_seen(torch.zeros_like(leaf))
+    factors = 2.0 ** torch.arange(output.numel()).view_as(output)
+    try:
+        (found,) = torch.autograd.grad((output * factors).sum(), leaf, allow_unused=True)
+    except RuntimeError:
+        return None
+    return as_seen((torch.zeros_like(leaf) if found is None else found) * (leaf != 0))
+
+
 def _skips(mode: str, h: Tensor = BATCH, essential: bool = True) -> Probe:
     def run(cls: Callable) -> Facets:
         block = cls(2)
@@ -70,12 +82,10 @@ def _skips(mode: str, h: Tensor = BATCH, essential: bool = True) -> Probe:
         layers = sorted(type(m).__name__ for m in block.modules() if [*m.parameters(False)])
         leaf = h.clone().requires_grad_()
         output = block(leaf * 1)
-        factors = 2.0 ** torch.arange(output.numel()).view_as(output)
-        (gradient,) = torch.autograd.grad((output * factors).sum(), leaf, allow_unused=True)
         return {
             "layers with parameters": ", ".join(layers),
             "output": as_seen(output),
-            f"gradient of h, {LOSS}": as_seen(0 if gradient is None else gradient * (h != 0)),
+            f"gradient of h, {LOSS}": _gradient(output, leaf),
             "running_mean": as_seen(norms[0].running_mean if norms else None),
         }
 
