@@ -189,7 +189,7 @@ FIFTY = """
   return { start, rows, losses, running, end: [...net.theta] }"""
 
 
-@pytest.mark.parametrize("sizes", [[784, 128, 10], [784, 32, 32, 32, 10]], ids=["shallow", "deep"])
+@pytest.mark.parametrize("sizes", [[784, 128, 10], [784, 64, 64, 10]], ids=["shallow", "deep"])
 @pytest.mark.parametrize(("optimizer", "lr"), [("adam", 0.001), ("sgd", 0.1)])
 @pytest.mark.parametrize("norm", NORMS)
 def test_fifty_steps_agree_with_bnkit(arithmetic, digits, norm, optimizer, lr, sizes):
@@ -198,7 +198,8 @@ def test_fifty_steps_agree_with_bnkit(arithmetic, digits, norm, optimizer, lr, s
     mnist = bundled_mnist()
     images = torch.cat([mnist.test_images, mnist.train_images]).flatten(1)
     labels = torch.cat([mnist.test_labels, mnist.train_labels])
-    # In float32 a deep network is chaotic: bnkit itself ends elsewhere than in float64.
+    # In float32 a deep network is chaotic: bnkit itself ends elsewhere than in float64. So it is in
+    # float64 with three layers of 32 units, groups of 4: weights times 1 + 1e-15 end elsewhere.
     shallow = [(torch.float32, 1e-4)] if len(sizes) == 3 else []
     for dtype, tolerance in [(torch.float64, 1e-8), *shallow]:
         net = torch_network(sizes, norm, got["start"], dtype).train()
