@@ -13,13 +13,7 @@ from torch import Tensor
 
 from bnkit import functional
 from bnkit.book.exercise import Exercise
-from bnkit.book.ingredients import AXES as AXES
-from bnkit.book.ingredients import EPSILON as EPSILON
-from bnkit.book.ingredients import EQUATIONS as EQUATIONS
-from bnkit.book.ingredients import TWO_FORMULAS as TWO_FORMULAS
-from bnkit.book.ingredients import UNDO as UNDO
-from bnkit.book.ingredients import WHICH_VARIANCE as WHICH_VARIANCE
-from bnkit.book.ingredients import WRONG_GRADIENTS as WRONG_GRADIENTS
+from bnkit.book.ingredients import AXES, EQUATIONS
 from bnkit.book.mistakes_ch02 import FOLKLORE, FORWARD, FORWARD_2D, WHITEN
 from bnkit.book.observe import Facets, Probe, as_seen, calls, first_wrong_step, scattered
 from bnkit.book.page import Html

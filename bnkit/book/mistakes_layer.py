@@ -372,6 +372,7 @@ _SHARE = "share = 1 / self.num_batches_tracked.item()"
 # There a count that stands still divides by 0, and an absent one raises as a misspelled name does.
 _NOT_HERE = {"momentum on the wrong side", "arguments ignored", "num_batches_tracked stands still",
     "num_batches_tracked counts examples", "epsilon multiplied", "num_batches_tracked absent",
+    "epsilon squared, or its root",
     "momentum on the wrong side in one of the two",
     "old value not reduced", "new value not weighted", "overwritten by the last batch",
     "num_batches_tracked counts in evaluation too", "num_batches_tracked starts elsewhere",
