@@ -34,7 +34,7 @@ def test_a_right_copy_passes():
 def without_reset(net, batches):
     net = copy.deepcopy(net).train()
     for module in net.modules():
-        if isinstance(module, nn.BatchNorm1d):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.momentum = None
     for x in batches:
         net(x)
