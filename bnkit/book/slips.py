@@ -33,6 +33,11 @@ HINTS = {
     "a wrong number": "Put the numbers of the sample in by hand. Which constant does not belong?",
     "a switch the wrong way round": "What does the call do with the other value?",
     "an argument missing": "Which arguments does this call need here, and what is their default?",
+    "the wrong way round": "Swap the two in the sample, by hand. Which comes first?",
+    "a sum in place of a mean": "Double the batch by repeating it. Should the result double?",
+    "a mean in place of a sum": "Double the batch by repeating it. Should the result stay?",
+    "a square in place of a root": "Give the quantity a unit. Which unit should come out?",
+    "a mean or sum missing": "Print the shape. How many numbers should be left?",
     "a line missing": "Go through the steps in order. Which of them does your code leave out?",
 }
 
@@ -160,6 +165,8 @@ _OPERATORS = {
 def _operators(node: ast.BinOp | ast.AugAssign) -> Iterator[tuple[str, ast.AST]]:
     for kind, other in _OPERATORS.get(type(node.op), []):
         yield kind, _with(node, op=other())
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub | ast.Div):
+        yield "the wrong way round", _with(node, left=node.right, right=node.left)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
         yield "a wrong power", node.left
 
@@ -201,7 +208,19 @@ def _of_keyword(parent: ast.AST | None, otherwise: str) -> str:
     return otherwise
 
 
+_METHODS = {
+    "mean": ("a sum in place of a mean", "sum"),
+    "sum": ("a mean in place of a sum", "mean"),
+    "sqrt": ("a square in place of a root", "square"),
+}
+
+
 def _arguments(node: ast.Call) -> Iterator[tuple[str, ast.AST]]:
+    if isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
+        kind, other = _METHODS[node.func.attr]
+        yield kind, _with(node, func=_with(node.func, attr=other))
+        if node.func.attr != "sqrt":
+            yield "a mean or sum missing", node.func.value
     for i, keyword in enumerate(node.keywords):
         kind = _of_keyword(keyword, "an argument missing")
         kind = "no axis" if kind == "a wrong axis" else kind
