@@ -273,6 +273,7 @@ def test_a_slip_in_an_evaluation_is_named(answer):
 
 
 def test_two_mistakes_in_an_evaluation_are_named_although_one_of_them_raises():
+    @torch.no_grad()
     def averaged_in_training_mode(model, loader):
         losses, hits = [], []
         for x, y in loader:
