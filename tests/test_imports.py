@@ -144,7 +144,8 @@ def uses(path: Path) -> set[str]:
 
 
 def test_every_public_name_has_a_user():
-    paths = [p for pattern in ("bench", "scripts", "slides", "_ext") for p in ROOT.glob(f"{pattern}/*.py")]
+    folders = ("bench", "scripts", "slides", "_ext")
+    paths = [path for folder in folders for path in ROOT.glob(f"{folder}/*.py")]
     shown = [words_of(notebook_code(path)) for path in ROOT.glob("chapters/[0-9]*.ipynb")]
     shown += [uses(path) for path in paths]
     tested = set().union(*(uses(path) for path in ROOT.glob("tests/*.py")))
