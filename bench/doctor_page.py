@@ -30,7 +30,7 @@ def render(results: dict, checks: Mapping[str, Check]) -> str:
         sheet="\n".join(sheet(checks)),
         findings=len(checks),
         models=len(healthy),
-        layers=sum(model["as built"]["layers"] for model in healthy.values()),
+        layers=f"{sum(model['as built']['layers'] for model in healthy.values()):,}",
         examinations=len(examined),
         alarms=len(alarms),
         cases=len(cases),
