@@ -142,8 +142,8 @@ QUESTIONS = [
         "changed. Why?",
         [
             choice(
-                "Weight decay moved the frozen weights.",
-                "The optimizer does not hold them.",
+                "Weight decay moved the weights, which need no gradient for it.",
+                "Weight decay is the optimizer's, and the optimizer holds only the head.",
             ),
             choice(
                 "Its running statistics moved towards the new images.",
@@ -167,7 +167,8 @@ QUESTIONS = [
             ),
             choice(
                 "Those with batch normalization, if its momentum is divided by 8.",
-                "That mends the running statistics. The gradients still come from statistics of 8.",
+                "At best that mends the running statistics. The gradients still come from "
+                "statistics of 8.",
             ),
             choice(
                 "None: eight passes make eight steps.",

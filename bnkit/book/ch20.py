@@ -154,16 +154,16 @@ IN_TEXT = {
         "poorly on both. What would help, with the weights as they are?",
         [
             choice(
-                "More training of the same kind.",
+                "New running statistics, from many more batches of the two in turn.",
                 "The layer would store the same compromise between two sources.",
             ),
             choice(
-                "Statistics for each source, and to know which source an image comes from.",
+                "Statistics for each source, if you know where an image is from.",
                 "Then evaluation normalizes as training did.",
                 correct=True,
             ),
             choice(
-                "A larger momentum.",
+                "A larger momentum, so that what is stored is up to date.",
                 "Then what is stored is that of the last batch, right for one source only.",
             ),
         ],
@@ -201,8 +201,8 @@ QUESTIONS = [
             ),
             choice(
                 "One batch that mixes both.",
-                "Then both are normalized with the same numbers. It gives each image away in "
-                "another sense, though: to its neighbors.",
+                "Then real and generated images are normalized with the same numbers, and no batch "
+                "has one answer for all of its images.",
                 correct=True,
             ),
             choice(
@@ -216,15 +216,16 @@ QUESTIONS = [
         ],
     ),
     Question(
-        "Your service sees one image at a time, of a camera that has changed. What of test-time "
-        "adaptation can you use?",
+        "A fully connected network answers one image at a time, and its camera has changed. What "
+        "of test-time adaptation can you use?",
         [
             choice(
-                "Statistics of the batch: it has one image.",
-                "In a fully connected layer its variance is 0, and every image comes out alike.",
+                "The statistics of the batch, although it has one image.",
+                "The variance of one value is 0, every image would come out alike, and PyTorch "
+                "refuses.",
             ),
             choice(
-                "TENT, with a small learning rate.",
+                "TENT, with a learning rate that suits single images.",
                 "It normalizes with the batch first, and meets the same trouble.",
             ),
             choice(
@@ -232,7 +233,7 @@ QUESTIONS = [
                 "Neither the statistics nor the entropy use a label.",
             ),
             choice(
-                "Statistics over many images, collected before they replace the stored ones.",
+                "New statistics, collected over many of its images.",
                 "What matters is how many images the statistics come from, not how many are "
                 "answered at once.",
                 correct=True,
