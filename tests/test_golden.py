@@ -17,20 +17,17 @@ GOLDEN = Path(__file__).parent / "golden" / "catalogue.json"
 FROZEN = json.loads(GOLDEN.read_text(encoding="utf-8"))
 
 
-def told(exercise: Exercise, mistake: Mistake) -> list[dict]:
-    """What the check says of each version of a mistake."""
-    results = [examine(exercise, exercise.build(change)) for change in mistake.versions]
-    return [
-        {
-            "status": result.status,
-            "mistake": result.mistake,
-            "hint": result.hint,
-            "section": result.section,
-            "error": (result.error or "").split("\n")[0] or None,
-            "rows": [list(row) for row in result.sample.rows()] if result.sample else [],
-        }
-        for result in results
-    ]
+def told(exercise: Exercise, mistake: Mistake) -> dict:
+    """What the check says of a mistake, in the first of its versions."""
+    result = examine(exercise, exercise.build(mistake.versions[0]))
+    return {
+        "status": result.status,
+        "mistake": result.mistake,
+        "hint": result.hint,
+        "section": result.section,
+        "error": (result.error or "").split("\n")[0] or None,
+        "rows": [list(row) for row in result.sample.rows()] if result.sample else [],
+    }
 
 
 @pytest.mark.parametrize("name", FROZEN)
@@ -39,13 +36,14 @@ def test_every_mistake_is_told_as_before(name: str) -> None:
     known = {mistake.name: mistake for mistake in exercise.mistakes}
     assert list(FROZEN[name]) == [n for n in known if n in FROZEN[name]]
     for mistake, before in FROZEN[name].items():
-        assert told(exercise, known[mistake])[: len(before)] == before, mistake
+        assert told(exercise, known[mistake]) == before, mistake
 
 
 def freeze() -> None:
     """Write what is told now."""
     now = {e.name: {m.name: told(e, m) for m in e.mistakes} for e in EXERCISES.values()}
-    GOLDEN.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(now, indent=1, ensure_ascii=False)
+    GOLDEN.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -67,16 +67,7 @@ _OF_COUNTS: dict[str, tuple[Callable[[float], float], str]] = {
 def relation(
     inputs: Inputs, expected: Sequence[Observation], seen: Sequence[Observation]
 ) -> Relation | None:
-    """What the received results are, in terms of the right ones or of the inputs.
-
-    Args:
-        inputs: Of each probe.
-        expected: What each probe sees of the right answer.
-        seen: What it sees of another.
-
-    Returns:
-        The relation, or None where none holds in all probes.
-    """
+    """What the received results are, in terms of the right ones or of the inputs, in all probes."""
     both = [(e, s) for e, s in zip(expected, seen, strict=True) if not s.fell]
     given = [i for i, s in zip(inputs, seen, strict=True) if not s.fell]
     differing = _differing(both)
