@@ -144,6 +144,8 @@ _LAYER_NORM = Exercise(
             ("** 2).mean(dim=1, keepdim=True) -> ** 2).mean(dim=1)",
              Patch("dim=1, keepdim=True", "dim=1", all=True),
              ("((x - mean) ** 2).mean(dim=1, keepdim=True) -> x.var(dim=1, unbiased=False)",
+              "x.mean(dim=1, keepdim=True) -> x.mean(dim=1)"),
+             ("((x - mean) ** 2).mean(dim=1 -> x.var(unbiased=False, dim=1",
               "x.mean(dim=1, keepdim=True) -> x.mean(dim=1)"))),
     ],
     section=FUNCTION,
@@ -309,6 +311,8 @@ _GROUP_NORM = Exercise(
              Patch("(2, 3, 4), keepdim=True", "(2, 3, 4)", all=True),
              ("((x - mean) ** 2).mean((2, 3, 4), keepdim=True) -> "
               "x.var((2, 3, 4), unbiased=False)",
+              "mean = x.mean((2, 3, 4), keepdim=True) -> mean = x.mean((2, 3, 4))"),
+             ("((x - mean) ** 2).mean((2, 3, 4) -> x.var(unbiased=False, dim=(2, 3, 4)",
               "mean = x.mean((2, 3, 4), keepdim=True) -> mean = x.mean((2, 3, 4))"))),
     ],
     section=FUNCTION,
@@ -375,7 +379,7 @@ _FAMILY = Exercise(
         calls({"x": x, "groups": groups, "over_batch": both})
         for x, groups in (
             (scattered(3, 6, 5), 3), (_numbers((2, 4, 3)) / 1000, 2), (scattered(5, 8, 2), 2),
-            (10000 + 2 * _numbers((2, 2, 3)), 1),
+            (10000 + 2 * _numbers((2, 2, 3)), 1), (_numbers((2, 4, 3)) / 10000, 2),
         )
         for both in (False, True)
     ],
@@ -433,8 +437,13 @@ _FAMILY = Exercise(
             ("2).mean(dims, keepdim=True) -> 2).mean(dims, keepdim=True) * x[0, 0].numel() / "
              "(x[0, 0].numel() - 1)",)),
         *shared(EPSILONS, root="torch.sqrt(var + eps)", var="var", eps="eps",
-            without=_SAID | {"epsilon squared, or its root", "epsilon multiplied",
-                "epsilon as the smallest value, not added"}),
+            without=_SAID | {"epsilon outside the root", "epsilon squared, or its root",
+                "epsilon multiplied", "epsilon as the smallest value, not added"}),
+        # Added to the quotient, or as 1e-8, it cannot be told from a missing one.
+        Mistake("epsilon outside the root", EPSILON,
+            "torch.sqrt(var + eps) -> (torch.sqrt(var) + eps)",
+            "Follow epsilon from left to right in the equation: is it added to a variance or to a "
+            "standard deviation?"),
         *shared(STATISTICS, axes="dims, keepdim=True", count="(x[0, 0].numel() * (len(x) if "
             "over_batch else 1))", w="", b="", without=_NOT_FOR_FAMILY,
             median=""),
@@ -445,6 +454,8 @@ _FAMILY = Exercise(
             ("2).mean(dims, keepdim=True) -> 2).mean(dims)",
              Patch("dims, keepdim=True", "dims", all=True),
              ("((x - mean) ** 2).mean(dims, keepdim=True) -> x.var(dims, unbiased=False)",
+              "mean = x.mean(dims, keepdim=True) -> mean = x.mean(dims)"),
+             ("((x - mean) ** 2).mean(dims -> x.var(unbiased=False, dim=dims",
               "mean = x.mean(dims, keepdim=True) -> mean = x.mean(dims)"))),
     ],
     section=FUNCTION,

@@ -49,6 +49,12 @@ def _sources(rows: int, columns: int, eps: float) -> Probe:
     return calls({"means": means, "variances": spreads, "eps": eps}, ("landing",))
 
 
+def _faint(rows: int, columns: int, eps: float) -> Probe:
+    """Spreads so small that epsilon is nearly all there is under the root."""
+    means, spreads = scattered(rows, columns), scattered(columns, rows).T.abs() / 1e6
+    return calls({"means": means, "variances": spreads, "eps": eps}, ("landing",))
+
+
 _LANDING = Exercise(
     name="landing",
     chapter=CHAPTER,
@@ -83,6 +89,7 @@ _LANDING = Exercise(
         _sources(2, 3, 0.1),
         _sources(4, 2, 2.0),
         _sources(5, 5, 1e-5),
+        _faint(3, 2, 0.1),
     ],
     mistakes=[
         Mistake("each source by its own width", NUMBERS, "variances.mean(dim=0) -> variances",

@@ -25,6 +25,7 @@ LOOK = {
     "axes.spines.top": False, "axes.spines.right": False,
 }  # fmt: skip
 _LEFT = 'style="text-align:left;vertical-align:top;padding:.2em .8em .2em 0"'
+_WRAPS = 'style="white-space:pre-wrap;overflow-wrap:anywhere"'
 _MARKS = {"error": "✗", "warning": "!", "note": "·"}
 
 
@@ -53,7 +54,7 @@ def _row(group: list[Finding]) -> str:
     first, esc = group[0], html.escape
     names = "".join(f"<li>{esc(f.layer)}: {esc(f.evidence)}</li>" for f in group[1:])
     more = f"<details><summary>and {len(group) - 1} more</summary><ul>{names}</ul></details>"
-    mend = f"<pre><code>{esc(first.mend)}</code></pre>"
+    mend = f"<pre {_WRAPS}><code>{esc(first.mend)}</code></pre>"
     file, _, heading = first.reread.partition("#")
     link = f'<a href="{esc(address(first.reread))}">chapter {int(file[:2])}</a>'
     return (
@@ -96,8 +97,8 @@ def strip_plot(layers: Sequence[Sketch]) -> Figure:
     """Each channel as a stroke: how far its running mean and variance are from the data's."""
     far = sorted(layers, key=lambda s: -_middle(s.shifts) - _middle(s.factors))[:SHOWN]
     shown = [layer for layer in layers if layer in far]
-    figure = Figure(figsize=(7.6, 1.0 + 0.22 * len(shown)), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    figure = Figure(figsize=(4.2, 1.8 + 0.44 * len(shown)), layout="constrained")
+    panels = figure.subplots(2, 1)  # below each other: legible on a phone
     titles = ("running mean − data's, in standard deviations", "log₂ of running variance / data's")
     for ax, title, key in zip(panels, titles, ("shifts", "factors"), strict=True):
         ax.axvline(0, color=GRAY, linestyle="--", linewidth=1)
@@ -106,7 +107,7 @@ def strip_plot(layers: Sequence[Sketch]) -> Figure:
             ax.plot(values, [row] * len(values), "|", color=BLUE, alpha=0.5, markersize=8)
         ax.set(xlim=(-EDGE - 0.2, EDGE + 0.2), ylim=(len(shown) - 0.5, -0.5))
         ax.set_xlabel(title, fontsize=9)
-    panels[0].set_yticks(range(len(shown)), [layer.name for layer in shown], fontsize=8)
+        ax.set_yticks(range(len(shown)), [layer.name for layer in shown], fontsize=9)
     return figure
 
 
