@@ -114,29 +114,23 @@ def test_dropout_behind_a_mixing_layer_is_a_note():
     assert finding.severity == "note"
 
 
+class Both(nn.Module):
+    """What the linear layer gives goes two ways."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        y = self.linear(x)
+        return y + self.norm(y)
+
+
 def test_a_bias_that_something_else_uses_too_is_no_finding():
-    class Both(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.linear, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(4)
-
-        def forward(self, x):
-            y = self.linear(x)
-            return y + self.norm(y)
-
     assert "bias-before-norm" not in checks_of(examine(Both()))
 
 
 def test_what_several_steps_use_is_not_folded():
-    class Both(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.linear, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(4)
-
-        def forward(self, x):
-            y = self.linear(x)
-            return y + self.norm(y)
-
     assert "foldable" not in checks_of(examine(Both().eval()))
 
 
