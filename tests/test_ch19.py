@@ -39,7 +39,7 @@ def test_a_checkpointed_layer_moves_twice_and_its_gradient_is_right(kind, reentr
 def test_the_variance_of_an_average_falls_with_the_correlation():
     for correlation in (-0.5, 0.0, 0.9):
         figure = show_average(correlation)
-        shown = float(figure.axes[2].get_title("left").split()[-1])
+        shown = float(figure.legends[0].get_texts()[2].get_text().split()[-1])
         plt.close(figure)
         assert shown == pytest.approx((1 + correlation) / 2, abs=0.05)
 

@@ -194,12 +194,13 @@ def show_average(correlation: float) -> Figure:
     first, other = generator.standard_normal((2, 4000))
     second = correlation * first + math.sqrt(1 - correlation**2) * other
     groups = {"unit A": first, "unit B": second, "unit of the average": (first + second) / 2}
-    fig, panels = plt.subplots(1, 3, figsize=(7.4, 2.4), sharex=True, sharey=True)
-    for ax, (name, values), color in zip(panels, groups.items(), COLORS.values(), strict=False):
-        ax.hist(values, bins=np.linspace(-4, 4, 41), density=True, color=color)
-        ax.set_title(f"{name}\nvariance {values.var():.2f}")
-        ax.set_xlabel("pre-activation")
-    panels[0].set_ylabel("density")
+    fig, ax = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
+    for (name, values), color in zip(groups.items(), COLORS.values(), strict=False):
+        label = f"{name}: variance {values.var():.2f}"
+        bins = np.linspace(-4, 4, 41)
+        ax.hist(values, bins, density=True, histtype="step", color=color, lw=2, label=label)
+    ax.set(xlabel="pre-activation", ylabel="density")
+    fig.legend(loc="outside upper left")
     return fig
 
 
