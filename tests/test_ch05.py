@@ -118,10 +118,10 @@ def definitions(chapter, *starts):
     return names
 
 
-DEFECTS = {
+DEFECTS = {  # patient C also takes no eps and no momentum
     "A": "detached statistics",
     "B": "unbiased variance in the forward pass",
-    "C": "running statistics as plain attributes",
+    "C": "running statistics as plain attributes and arguments ignored",
     "D": "undetached running statistics",
     "E": "mode follows the gradient switch",
 }

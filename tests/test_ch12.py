@@ -49,12 +49,20 @@ def test_a_right_merge_passes_however_it_is_written(answer):
     assert check("merge", answer).passed
 
 
-def test_an_unknown_mistake_is_told_where_the_values_part():
+def test_a_variance_that_is_off_by_a_factor_is_told_the_factor():
     def doubled_variance(counts, means, variances):
         mean, var = weighted(counts, means, variances)
         return mean, 2 * var
 
-    result = check("merge", doubled_variance)
+    assert check("merge", doubled_variance).mistake == "variance: 2 times the right one"
+
+
+def test_an_unknown_mistake_is_told_where_the_values_part():
+    def odd_variance(counts, means, variances):
+        mean, var = weighted(counts, means, variances)
+        return mean, var + mean**3 / 7
+
+    result = check("merge", odd_variance)
     assert (result.status, result.stage) == ("unknown", "variance")
 
 

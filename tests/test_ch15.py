@@ -61,10 +61,17 @@ def test_the_fold_of_the_chapter_lacks_only_layers_without_bias():
     assert "layer.bias - bn.running_mean" in result.error
 
 
-def test_an_unknown_fold_shows_expected_and_received_numbers():
+def test_a_fold_that_is_off_by_a_factor_is_told_the_factor_once_for_all_results():
     result = check("fold", lambda layer, bn: lambda x: 2 * bn(layer(x)))
+    factor = "output of the folded layer and 4 other results: 2 times the right one"
+    assert result.mistake == factor
+
+
+def test_an_unknown_fold_shows_expected_and_received_numbers():
+    result = check("fold", lambda layer, bn: lambda x: 2 * bn(layer(x)) + x.sum())
     assert result.status == "unknown"
-    assert torch.allclose(result.sample.received, 2 * result.sample.expected)
+    added = result.sample.inputs["x"].sum()
+    assert torch.allclose(result.sample.received, 2 * result.sample.expected + added)
 
 
 @torch.no_grad()

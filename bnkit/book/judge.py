@@ -91,7 +91,7 @@ def _told(exercise: Exercise, seen: Sequence[Observation], looked_at: Sequence[i
     view = [exercise.expected[i] for i in looked_at], [seen[i] for i in looked_at]
     if all(each.error for each in seen):
         return None
-    two = _two_at_once(exercise, seen)
+    two = _two_at_once(exercise, seen, looked_at)
     if two:
         return _words(two, " and ")
     kind = DETACHED if no_gradient(exercise.expected, seen) else kind_differs(*view)
@@ -127,28 +127,35 @@ def _known(
     return []
 
 
-def _two_at_once(exercise: Exercise, seen: Sequence[Observation]) -> list[Mistake]:
+def _two_at_once(
+    exercise: Exercise, seen: Sequence[Observation], looked_at: Sequence[int]
+) -> list[Mistake]:
     """The two mistakes that together look like what was seen, the louder first."""
-    found = run_limited(partial(_first_pair, exercise, seen), 30.0).value or ()
+    found = run_limited(partial(_first_pair, exercise, seen, looked_at), 30.0).value or ()
     return sorted(found, key=partial(_loudness, exercise), reverse=True)
 
 
-def _first_pair(exercise: Exercise, seen: Sequence[Observation]) -> tuple[Mistake, ...]:
+def _first_pair(
+    exercise: Exercise, seen: Sequence[Observation], looked_at: Sequence[int]
+) -> tuple[Mistake, ...]:
     deadline = time.thread_time() + PAIR_SECONDS
     for i, j in likely_pairs(exercise.expected, seen, exercise.known):
         if time.thread_time() > deadline:
             break
         (first, change), (second, other) = exercise.versions[i], exercise.versions[j]
         answer = exercise.both(change, other)
-        if answer and _looks_like(exercise, answer, seen):
+        if answer and _looks_like(exercise, answer, seen, looked_at):
             return first, second
     return ()
 
 
-def _looks_like(exercise: Exercise, answer: Callable, seen: Sequence[Observation]) -> bool:
+def _looks_like(
+    exercise: Exercise, answer: Callable, seen: Sequence[Observation], looked_at: Sequence[int]
+) -> bool:
     """Whether an answer gives what was seen; the first probe that tells them apart ends it."""
     torch.default_generator.manual_seed(0)  # as for the answer
-    for probe, each in zip(exercise.probes, seen, strict=True):
+    for i in looked_at:
+        probe, each = exercise.probes[i], seen[i]
         if first_difference(Observation.of(probe, answer, watched=False), each):
             return False
     return True

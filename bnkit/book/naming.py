@@ -70,6 +70,7 @@ class _Compared:
         return [
             (i, name)
             for i in range(len(self.seen))
+            if not self.seen[i].fell  # what raised says nothing of its values
             for name in dict.fromkeys([*self.expected[i].facets, *self.seen[i].facets])
             if None not in (self.expected[i].facets.get(name, 0), self.seen[i].facets.get(name, 0))
         ]

@@ -81,7 +81,21 @@ def relation(
     if not told:
         return None
     rest = [f"{name} differs" for name, known in each.items() if not known]
-    return Relation(" and ".join([*(known.name for known in told), *rest]), told[0].hint)
+    return Relation(" and ".join([*_together(each), *rest]), told[0].hint)
+
+
+def _together(each: dict[str, Relation | None]) -> list[str]:
+    """The names of the relations; what many results share is said once."""
+    by_words: dict[str, list[str]] = {}
+    for name, known in each.items():
+        if known:
+            by_words.setdefault(known.name.removeprefix(f"{name}: "), []).append(name)
+    return [f"{_subject(names)}: {words}" for words, names in by_words.items()]
+
+
+def _subject(names: Sequence[str]) -> str:
+    rest = f"{len(names) - 1} other results"
+    return " and ".join(names if len(names) < 3 else [names[0], rest])
 
 
 def _numbers(both: Sequence[tuple[Observation, Observation]], of: str, by: str) -> Numbers | None:
