@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import itertools
 import math
 import sys
 from collections.abc import Callable
@@ -114,6 +115,48 @@ def test_operators_with_numbers_round_as_float32_does(
 
     agree(work, both(array), atol=0.0)
     agree(lambda _t, x: eval(f"number {sign} x", {"x": x, "number": number}), both(array))
+
+
+SIGNS = ["+", "-", "*", "/", "**", "//", "%", "@", "&", "|", "^", "<", "<=", "==", "!=", ">"]
+SIGNS += ["+=", "-=", "*=", "/=", "**=", "//=", "%=", "&=", "|=", "^="]
+KINDS = {
+    "float": lambda t: t.tensor([1.5, -2.0]),
+    "double": lambda t: t.tensor([1.5, 2.0], dtype=t.float64),
+    "whole": lambda t: t.tensor([3, -2]),
+    "truth": lambda t: t.tensor([True, False]),
+} | {str(value): lambda _t, value=value: value for value in (True, False, 2, -3, 0.5)}  # fmt: skip
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_each_operator_agrees_or_is_refused_for_each_two_kinds_of_operands(sign: str) -> None:
+    code = f"x {sign} y" if "=" not in sign or sign in ("<=", "==", "!=") else None
+
+    def work(t: ModuleType, left: str, right: str) -> object:
+        names = {"x": KINDS[left](t), "y": KINDS[right](t)}
+        if code:
+            return eval(code, names)
+        exec(f"x {sign} y", names)
+        return names["x"]
+
+    for left, right in itertools.product(KINDS, KINDS):
+        if {left, right} & {"float", "double", "whole", "truth"}:
+            agree(lambda t, left=left, right=right: work(t, left, right))
+
+
+NAMED = ["maximum", "minimum", "logical_and", "logical_or", "logical_xor", "atan2", "fmod", "lt"]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_functions_that_take_no_plain_numbers_refuse_them(name: str) -> None:
+    for left, right in itertools.product(KINDS, KINDS):
+        agree(lambda t, a=left, b=right: getattr(t, name)(KINDS[a](t), KINDS[b](t)))
+
+
+@pytest.mark.parametrize(
+    "name", ["neg", "abs", "square", "floor", "round", "relu", "sign", "sqrt", "sum"]
+)
+def test_truth_values_are_refused_where_pytorch_refuses_them(name: str) -> None:
+    agree(lambda t: getattr(t, name)(KINDS["truth"](t)))
 
 
 UNARY = ["sqrt", "rsqrt", "exp", "log", "abs", "square", "neg", "sign", "relu", "sigmoid", "tanh"]

@@ -41,6 +41,13 @@ def operand(value: object, other: Tensor | None = None) -> Tensor:
     raise TypeError(f"expected a Tensor or a number, got {type(value).__name__}")
 
 
+def _tensor(name: str, value: object) -> Tensor:
+    """An operand of a function that takes no plain numbers in its place."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}(): an argument must be Tensor, not {type(value).__name__}")
+    return value
+
+
 def _kind(*tensors: Tensor) -> dtype:
     first = tensors[0].dtype
     if all(t.dtype is first for t in tensors):
@@ -113,13 +120,18 @@ def add(self: object, other: object, *, alpha: Number = 1, out: Tensor | None = 
     return into(out, made)
 
 
+def _no_truths(value: object) -> object:
+    """An operand of a subtraction, of which PyTorch takes no truth values."""
+    if value is True or value is False or getattr(value, "dtype", None) is dtypes.bool_:
+        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported.")
+    return value
+
+
 def sub(self: object, other: object, *, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
     """The difference."""
     if alpha != 1:
         other = mul(other, alpha)
-    a, b, kind = _both(self, other)
-    if kind is dtypes.bool_:
-        raise RuntimeError("Subtraction, the `-` operator, with two bool tensors is not supported.")
+    a, b, kind = _both(_no_truths(self), _no_truths(other))
     made = record(
         _pairwise(operator.sub, a, b, kind), "SubBackward0",
         (a, lambda g: sum_to(g, a.shape)), (b, lambda g: sum_to(-g, b.shape)),
@@ -184,7 +196,13 @@ def _rest(a: float, b: float) -> float:
     return a % b if not math.isinf(a) else math.nan
 
 
-def _integers_by_zero(kind: dtype, b: Tensor) -> None:
+def _numbers_only(name: str, kind: dtype) -> None:
+    if kind is dtypes.bool_:
+        raise NotImplementedError(f"\"{name}\" not implemented for 'Bool'")
+
+
+def _divisible(name: str, kind: dtype, b: Tensor) -> None:
+    _numbers_only(name, kind)
     if not kind.is_floating_point and 0 in b.values():
         raise RuntimeError("ZeroDivisionError")
 
@@ -192,21 +210,35 @@ def _integers_by_zero(kind: dtype, b: Tensor) -> None:
 def floor_divide(self: object, other: object) -> Tensor:
     """The quotient rounded down."""
     a, b, kind = _both(self, other)
-    _integers_by_zero(kind, b)
+    _divisible("div_floor_cpu", kind, b)
     return _pairwise(_down, a, b, kind)
 
 
 def remainder(self: object, other: object) -> Tensor:
     """What is left of a division, with the sign of the divisor."""
     a, b, kind = _both(self, other)
-    _integers_by_zero(kind, b)
+    _divisible("remainder_cpu", kind, b)
     out = _pairwise(_rest, a, b, kind)
     return record(out, "RemainderBackward0", (a, lambda g: sum_to(g, a.shape)))
 
 
+def _signed_rest(a: float, b: float) -> float:
+    if isinstance(a, int):
+        return abs(a) % abs(b) * (-1 if a < 0 else 1)
+    return math.nan if b == 0 or math.isinf(a) else math.fmod(a, b)
+
+
+def fmod(self: Tensor, other: object) -> Tensor:
+    """What is left of a division, with the sign of the dividend."""
+    a, b, kind = _both(_tensor("fmod", self), other)
+    _divisible("fmod_cpu", kind, b)
+    out = _pairwise(_signed_rest, a, b, kind)
+    return record(out, "FmodBackward0", (a, lambda g: sum_to(g, a.shape)))
+
+
 def _power(a: float, b: float) -> float:
-    if isinstance(a, int) and isinstance(b, int) and b >= 0:
-        return a**b
+    if isinstance(a, int) and isinstance(b, int):
+        return a**b if b >= 0 else a ** (b % 2) if abs(a) == 1 else 0
     try:
         return math.pow(a, b)
     except OverflowError:
@@ -218,6 +250,8 @@ def _power(a: float, b: float) -> float:
 def pow(self: object, exponent: object) -> Tensor:
     """A power."""
     a, b, kind = _both(self, exponent)
+    if not b._number:
+        _numbers_only("pow", kind)
     if not kind.is_floating_point and any(v < 0 for v in b.values()) and b._number:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
     out = _pairwise(_power, a, b, kind)
@@ -243,7 +277,7 @@ def _smaller(a: float, b: float) -> float:
 
 def _choice(name: str, function: Callable) -> Callable:
     def chosen(self: object, other: object) -> Tensor:
-        a, b, kind = _both(self, other)
+        a, b, kind = _both(_tensor(name, self), _tensor(name, other))
         out = _pairwise(function, a, b, kind)
 
         def rule(mine: Tensor, other: Tensor) -> Callable:
@@ -269,7 +303,7 @@ maximum, minimum = _choice("maximum", _larger), _choice("minimum", _smaller)
 
 def _compared(name: str, function: Callable) -> Callable:
     def compare(self: object, other: object) -> Tensor:
-        a, b, _ = _both(self, other)
+        a, b, _ = _both(_tensor(name, self), other)
         return _pairwise(function, a, b, dtypes.bool_)
 
     compare.__name__ = name
@@ -290,6 +324,12 @@ def _unequal(self: Tensor, other: object) -> Tensor | bool:
     return ne(self, other) if isinstance(other, (Tensor, int, float)) else True
 
 
+def _unchanged(self: Tensor) -> Tensor:
+    if self.dtype is dtypes.bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return self
+
+
 def _bitwise(name: str, function: Callable) -> Callable:
     def combine(self: object, other: object) -> Tensor:
         a, b, kind = _both(self, other)
@@ -306,17 +346,18 @@ bitwise_or = _bitwise("or", operator.or_)
 bitwise_xor = _bitwise("xor", operator.xor)
 
 
-def _logical(function: Callable) -> Callable:
+def _logical(name: str, function: Callable) -> Callable:
     def combine(self: object, other: object) -> Tensor:
-        a, b = cast(operand(self), dtypes.bool_), cast(operand(other), dtypes.bool_)
+        a, b = (cast(_tensor(name, each), dtypes.bool_) for each in (self, other))
         return _pairwise(function, a, b, dtypes.bool_)
 
     combine.__doc__ = "Of truth values."
     return combine
 
 
-logical_and, logical_or = _logical(operator.and_), _logical(operator.or_)
-logical_xor = _logical(operator.xor)
+logical_and = _logical("logical_and", operator.and_)
+logical_or = _logical("logical_or", operator.or_)
+logical_xor = _logical("logical_xor", operator.xor)
 
 
 def logical_not(self: Tensor) -> Tensor:
@@ -329,7 +370,7 @@ def bitwise_not(self: Tensor) -> Tensor:
     if self.dtype is dtypes.bool_:
         return logical_not(self)
     if self.dtype.is_floating_point:
-        raise NotImplementedError("\"bitwise_not_cpu\" not implemented for 'Float'")
+        raise TypeError("~ is only implemented on integer and Boolean-type tensors")
     return make([~value for value in self.values()], self.shape, self.dtype)
 
 
@@ -354,8 +395,8 @@ def clamp(self: Tensor, min: object = None, max: object = None) -> Tensor:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     x = self
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        x = x if min is None else maximum(x, min)
-        return x if max is None else minimum(x, max)
+        x = x if min is None else maximum(x, operand(min, x))
+        return x if max is None else minimum(x, operand(max, x))
     low = -math.inf if min is None else min
     high = math.inf if max is None else max
     kind = _kind(x, *(operand(v, x) for v in (min, max) if v is not None))
@@ -407,7 +448,10 @@ def hypot(self: Tensor, other: Tensor) -> Tensor:
 
 def atan2(self: Tensor, other: Tensor) -> Tensor:
     """The angle of a point."""
-    a, b, kind = _both(self, other)
+    a, b, kind = _both(_tensor("atan2", self), _tensor("atan2", other))
+    if not kind.is_floating_point:
+        kind = dtypes.default.kind
+        a, b = cast(a, kind), cast(b, kind)
     out = _pairwise(math.atan2, a, b, kind)
     return record(
         out, "Atan2Backward0",
@@ -482,8 +526,7 @@ METHODS = {
 }
 METHODS |= {
     "multiply": mul, "subtract": sub, "divide": div, "true_divide": div, "clip": clamp,
-    "greater": gt, "less": lt, "not_equal": ne, "greater_equal": ge, "less_equal": le,
-    "fmod": remainder,
+    "fmod": fmod, "greater": gt, "less": lt, "not_equal": ne, "greater_equal": ge, "less_equal": le,
 }  # fmt: skip
 OPERATORS = {
     name: _guarded(function)
@@ -493,23 +536,26 @@ OPERATORS = {
         "__pow__": pow, "__rpow__": _backwards(pow), "__floordiv__": floor_divide,
         "__rfloordiv__": _backwards(floor_divide), "__mod__": remainder,
         "__rmod__": _backwards(remainder), "__and__": bitwise_and, "__rand__": bitwise_and,
-        "__or__": bitwise_or, "__ror__": bitwise_or, "__xor__": bitwise_xor, "__lt__": lt,
-        "__le__": le, "__gt__": gt, "__ge__": ge,
+        "__or__": bitwise_or, "__ror__": bitwise_or, "__xor__": bitwise_xor,
+        "__rxor__": bitwise_xor, "__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge,
     }.items()
 }  # fmt: skip
 OPERATORS |= {
-    "__eq__": _equal, "__ne__": _unequal, "__invert__": bitwise_not, "__pos__": lambda self: self,
+    "__eq__": _equal, "__ne__": _unequal, "__invert__": bitwise_not, "__pos__": _unchanged,
 }  # fmt: skip
 IN_PLACE = {
     f"{name}_": written(f"{name}_", METHODS[name])
     for name in (
         *("add", "sub", "mul", "div", "pow", "clamp", "lerp", "addcmul", "addcdiv", "remainder"),
-        *("floor_divide", "clip", "logical_not"),
+        *("floor_divide", "clip", "logical_not", "fmod", "atan2"),
+        *("eq", "ne", "lt", "le", "gt", "ge"),
+        *("logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor"),
     )
 }
 OPERATORS |= {
     "__iadd__": IN_PLACE["add_"], "__isub__": IN_PLACE["sub_"], "__imul__": IN_PLACE["mul_"],
     "__itruediv__": IN_PLACE["div_"], "__ipow__": IN_PLACE["pow_"],
-    "__ifloordiv__": IN_PLACE["floor_divide_"],
-    "__iand__": written("__iand__", bitwise_and), "__ior__": written("__ior__", bitwise_or),
+    "__ifloordiv__": IN_PLACE["floor_divide_"], "__imod__": IN_PLACE["remainder_"],
+    "__iand__": IN_PLACE["bitwise_and_"], "__ior__": IN_PLACE["bitwise_or_"],
+    "__ixor__": IN_PLACE["bitwise_xor_"],
 }  # fmt: skip

@@ -64,6 +64,8 @@ def _same_kind(name: str, function: Callable, slope: Slope, reads: str = "x") ->
 
     def apply(self: Tensor) -> Tensor:
         x = operand(self)
+        if x.dtype is dtypes.bool_ and name != "sign":
+            raise NotImplementedError(f"\"{name}\" not implemented for 'Bool'")
         y = make(x.dtype.rounded(list(map(function, x.values()))), x.shape, x.dtype)
         kept = (x,) if "x" in reads else ()
         return record(y, f"{name.capitalize()}Backward0", (x, lambda g: g * slope(x, y), kept))
@@ -106,7 +108,6 @@ reciprocal = _function("reciprocal", lambda v: quotient(1.0, v), lambda x, y: -y
 neg = _same_kind("neg", operator.neg, lambda x, y: scalar(-1, x.dtype), "")
 abs = _same_kind("abs", builtins.abs, lambda x, y: sign(x))
 sign = _same_kind("sign", _sign, _nothing)
-square = _same_kind("square", lambda v: v * v, lambda x, y: 2 * x)
 relu = _same_kind(
     "relu", lambda v: v if v > 0 or v != v else 0, lambda x, y: cast(y > 0, x.dtype), ""
 )
@@ -117,9 +118,19 @@ trunc = _same_kind("trunc", _safe(math.trunc, lambda v: v), _nothing)
 
 def round(self: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest whole number, or so many decimals; halves go to even."""
+    if self.dtype is dtypes.bool_:
+        raise NotImplementedError("\"round_vml_cpu\" not implemented for 'Bool'")
     values = [builtins.round(v, decimals) if math.isfinite(v) else v for v in self.values()]
     out = make(self.dtype.rounded(values), self.shape, self.dtype)
     return record(out, "RoundBackward0", (self, lambda g: g * 0.0))
+
+
+def square(self: Tensor) -> Tensor:
+    """The square of every number; truth values become whole ones."""
+    x = operand(self)
+    x = cast(x, dtypes.int64) if x.dtype is dtypes.bool_ else x
+    y = make(x.dtype.rounded([v * v for v in x.values()]), x.shape, x.dtype)
+    return record(y, "PowBackward0", (x, lambda g: g * (2 * x), (x,)))
 
 
 def _tested(test: Callable, doc: str) -> Callable:

@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Sequence
 
+from . import dtypes
 from .autograd.engine import record
 from .elementwise import broadcast_to, sum_to
 from .lacking import lacks, missing
@@ -78,6 +79,8 @@ def matmul(self: Tensor, other: Tensor) -> Tensor:
             "both arguments to matmul need to be at least 1D, but they are "
             f"{self.dim()}D and {other.dim()}D"
         )
+    if self.dtype is dtypes.bool_:
+        raise NotImplementedError("\"dot\" not implemented for 'Bool'")
     a = self[None] if self.dim() == 1 else self
     b = other[:, None] if other.dim() == 1 else other
     if a.shape[-1] != b.shape[-2]:
