@@ -227,6 +227,7 @@ def test_a_custom_train_that_keeps_layers_asleep_is_no_finding():
     [
         ([], "expected a loader with at least one batch, got an empty one"),
         (iter([torch.zeros(2, 784)]), "an iterator that examining would use up"),
+        (3, "expected a loader of batches, got int"),
         ([{"x": 1}], r"expected batches of a tensor or of \(input, target\), got dict of \(\)"),
         ([("a", "b")], r"got tuple of \(str, str\)"),
     ],
@@ -277,6 +278,18 @@ def make_loader():
     return [(torch.randn(16, 784), torch.arange(16) % 10) for _ in range(4)]
 def no_model():
     return 3
+def asks(x):
+    return x
+def falls():
+    raise RuntimeError("no memory\\nand more")
+def leaves():
+    raise SystemExit(7)
+def narrow():
+    return [torch.randn(4, 3)]
+class torn:
+    def __iter__(self):
+        raise KeyError(7)
+COUNT, net, batches = 5, make_model(), make_loader()
 """
 
 
@@ -290,6 +303,12 @@ def test_examine_prints_the_report_and_ends_with_1_at_an_error(capsys, tmp_path,
     assert json.loads(capsys.readouterr().out)["findings"][0]["severity"] == "error"
 
 
+def test_a_model_and_a_loader_that_a_module_holds_will_do(capsys, tmp_path, monkeypatch):
+    example(tmp_path, monkeypatch, CODE)
+    assert cli.main(["examine", "patients:net", "--data", "patients:batches"]) == 0
+    assert "4 batches of 16" in capsys.readouterr().out
+
+
 def test_weights_without_statistics_are_loaded_and_found(capsys, tmp_path, monkeypatch):
     example(tmp_path, monkeypatch, CODE)
     net = BatchNormNet()
@@ -301,20 +320,38 @@ def test_weights_without_statistics_are_loaded_and_found(capsys, tmp_path, monke
     assert "checkpoint-without-statistics: bn1" in capsys.readouterr().out
 
 
+DATA = ["patients:make_model", "--data"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["patients"], "argument model: expected package.module:function, got 'patients'"),
         (["patients:nothing"], "module 'patients' has no 'nothing'"),
         (["absent:make"], "no module 'absent', asked for by absent:make"),
+        (["patients:make_modle"], "has no 'make_modle'; did you mean 'make_model'?"),
+        (["patients:COUNT"], "expected a function, but patients:COUNT is of type int"),
+        (["patients:asks"], "patients:asks() fails: TypeError: asks() missing 1 required"),
+        (["patients:falls"], "patients:falls() fails: RuntimeError: no memory (patients.py, line "),
+        (["patients:leaves"], "patients:leaves() fails: SystemExit: 7 (patients.py, line "),
+        (["torn:make"], "importing 'torn' fails: SyntaxError: "),
+        ([*DATA, "patients:falls"], "patients:falls() fails: RuntimeError"),
+        ([*DATA, "patients:narrow"], "got (4, 3)"),
+        ([*DATA, "patients:torn"], "the model fails on this data: KeyError: 7 (patients.py, line"),
+        ([*DATA, "patients:no_model"], "expected a loader of batches, got int"),
         (["patients:no_model"], "expected a model of patients:no_model, got int"),
         (["patients:make_model", "--weights", "broken.pt"], "cannot read weights from 'broken.pt'"),
         (["patients:make_model", "--weights", "other.pt"], "which the model lacks"),
+        (["patients:make_model", "--weights", "whole.pt"], "expected what torch.save(model.state"),
+        (["patients:make_model", "--weights", "list.pt"], "'list.pt' holds a list; expected what"),
     ],
 )
 def test_what_cannot_be_examined_gets_one_line(capsys, tmp_path, monkeypatch, arguments, said):
     example(tmp_path, monkeypatch, CODE)
     Path("broken.pt").write_bytes(b"no weights")
+    Path("torn.py").write_text("def make(:")
+    torch.save(BatchNormNet(), "whole.pt")
+    torch.save([1, 2], "list.pt")
     torch.save(nn.Linear(2, 2).state_dict() | BatchNormNet().state_dict(), "other.pt")
     with pytest.raises(SystemExit) as exit_:
         cli.main(["examine", *arguments])

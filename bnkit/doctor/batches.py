@@ -44,6 +44,8 @@ class Batches:
 
 def read_batches(loader: Iterable[object]) -> Batches:
     """Read the first few batches; a loader that can be read only once is refused."""
+    if not hasattr(loader, "__iter__") and not hasattr(loader, "__getitem__"):
+        raise ValueError(f"expected a loader of batches, got {type(loader).__name__}")
     if iter_is_itself(loader):
         raise ValueError(
             f"expected a loader that can be read again, got {type(loader).__name__}, an iterator "
