@@ -1,6 +1,6 @@
 // The explorable: controls, and what the worker reports. `mount` puts it into an element; nothing is
 // fetched and nothing moves until the reader presses Start or One step.
-import { makeCurves, makeDigits, makeHistograms, makeStatistics, logarithmic, percent, shares, short } from "./train_here_pictures.js";
+import { digitSheet, makeCurves, makeDigits, makeHistograms, makeStatistics, logarithmic, percent, shares, short, thousands } from "./train_here_pictures.js";
 import { CHOICES, describe, fromAddress, MAX_SEED, MODES, NAMES, toAddress, toRace } from "./train_here_settings.js";
 
 const SPOKEN = 5000; // milliseconds between two reports to a screen reader
@@ -43,7 +43,8 @@ export function mount(el, { settings, source, digits, weight, addressed }) {
   el.replaceChildren(root);
   const state = { settings: { ...settings }, initial: { ...settings }, running: false, asked: 0, spoken: 0, addressed };
   const parts = { root, find: (selector) => root.querySelector(selector) };
-  const pictures = makePictures(parts);
+  const pictures = {};
+  setTimeout(() => Object.assign(pictures, makePictures(parts))); // a task of its own
   const view = makeView(parts, pictures, state);
   const worker = makeLink({ source, digits, weight }, state, view, pictures);
   listen(parts, state, view, worker);
@@ -64,7 +65,10 @@ function makePictures({ find }) {
     histograms: both((box) => makeHistograms(box.querySelector('[data-draw="histograms"]'))),
     statistics: both((box) => makeStatistics(box.querySelector('[data-draw="statistics"]'))),
     digits: null, // made when the digits are there
-    setDigits(data) { this.digits = both((box) => makeDigits(box.querySelector("canvas"), data)); },
+    setDigits(data) {
+      const sheet = digitSheet(data);
+      this.digits = both((box) => makeDigits(box.querySelector("canvas"), sheet, data.labels));
+    },
   };
 }
 
@@ -98,9 +102,8 @@ function makeView({ root, find }, pictures, state) {
     seen(seen) {
       if (seen.asked === state.asked) state.running = seen.running; // else Start or Pause is on its way
       view.run();
-      out("step", `step ${seen.step.toLocaleString("en")}`);
+      out("step", `step ${thousands(seen.step)}`);
       out("rate", seen.rate > 0 ? `${Math.round(seen.rate)} a second` : "");
-      drawAll(pictures, seen);
       ["left", "right"].forEach((name, k) => {
         const { loss, accuracy } = seen.sides[k];
         out("numbers", `${seen.step ? `loss ${short(loss)}, ` : ""}validation ${percent(accuracy)}`, sideOf(name));
@@ -113,15 +116,40 @@ function makeView({ root, find }, pictures, state) {
   return view;
 }
 
-function drawAll(pictures, { step, sides }) {
+// Each of the parts is drawn in a frame of its own, so that the page never waits for all of them.
+const frame = () => new Promise(requestAnimationFrame);
+function makeQueue(view, pictures, drawn) {
+  const parts = [(seen) => drawCurves(pictures, seen), (seen) => drawSides(pictures, seen),
+    ({ sides }) => pictures.digits.left(sides[0].answers),
+    (seen) => { pictures.digits.right(seen.sides[1].answers); view.seen(seen); drawn(); }];
+  let newest = null, busy = false;
+  return async (seen) => {
+    newest = seen;
+    if (busy) return;
+    busy = true;
+    while (newest) {
+      const now = newest;
+      newest = null;
+      for (const part of parts) {
+        await frame();
+        part(now);
+      }
+    }
+    busy = false;
+  };
+}
+
+function drawCurves(pictures, { step, sides }) {
   const last = (values) => (values.length ? short(values.at(-1)) : "none yet");
   pictures.losses(sides.map((s) => s.losses), step, `Training loss against steps. ${sides.map((s) => `${NAMES[s.norm]}: ${last(s.losses.values)}`).join(", ")}`);
   const inPercent = sides.map(({ accuracies: { steps, values } }) => ({ steps, values: values.map((v) => 100 * v) }));
   pictures.accuracies(inPercent, step, `Validation accuracy in percent against steps. ${sides.map((s) => `${NAMES[s.norm]}: ${percent(s.accuracy)}`).join(", ")}`);
+}
+
+function drawSides(pictures, { sides }) {
   ["left", "right"].forEach((name, k) => {
     pictures.histograms[name](sides[k].histograms);
     if (sides[k].statistics) pictures.statistics[name](sides[k].statistics);
-    pictures.digits[name](sides[k].answers);
   });
 }
 
@@ -130,6 +158,7 @@ function makeLink({ source, digits, weight }, state, view, pictures) {
   let worker = null, ready = null;
   const interval = () => (matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 100);
   const post = (message) => worker.postMessage(message);
+  const draw = makeQueue(view, pictures, () => post({ do: "drawn" }));
   const set = () => post({ do: "set", settings: toRace(state.settings), mode: state.settings.statistics, interval: interval() });
 
   function receive({ data }, resolve, reject) {
@@ -138,7 +167,7 @@ function makeLink({ source, digits, weight }, state, view, pictures) {
       pictures.setDigits(data.digits);
       resolve();
     }
-    if (data.seen) requestAnimationFrame(() => { view.seen(data.seen); post({ do: "drawn" }); });
+    if (data.seen) draw(data.seen);
   }
   async function begin() {
     view.busy(`Fetching ${weight} of digits …`);

@@ -13,6 +13,7 @@ function put(made, attributes) {
   for (const [key, value] of Object.entries(attributes)) if (made.getAttribute(key) !== String(value)) made.setAttribute(key, value);
 }
 export const short = (v) => (Number.isFinite(v) ? String(Number(v.toPrecision(2))).replace("e+", "e").replace("-", "−") : "no number");
+export const thousands = (n) => String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, ","); // Intl would take longer to load
 export const percent = (v) => `${(100 * v).toFixed(1)} %`;
 
 // ---- curves of both sides against steps
@@ -38,7 +39,7 @@ export function makeCurves(svg, title, scale) {
       node(grid, "path", { d: `M${LEFT},${down(at(tick))}H${RIGHT}` });
       node(marks, "text", { x: LEFT - 5, y: down(at(tick)) + 4, "text-anchor": "end" }, tick);
     }
-    for (const share of [0, 0.5, 1]) node(marks, "text", { x: across(share), y: BOTTOM + 16, "text-anchor": ["start", "middle", "end"][2 * share] }, (share * end).toLocaleString("en") + (share === 1 ? " steps" : ""));
+    for (const share of [0, 0.5, 1]) node(marks, "text", { x: across(share), y: BOTTOM + 16, "text-anchor": ["start", "middle", "end"][2 * share] }, thousands(share * end) + (share === 1 ? " steps" : ""));
   }
   return (curves, step, words) => {
     const end = roundUp(Math.max(step, 100)), { ticks, at } = scale(curves.flatMap((curve) => curve.values));
@@ -134,11 +135,10 @@ function drawDots({ x, dots, low, high }, across, up) {
 
 // ---- digits with their answers: white on black wherever the page is; wrong ones are framed
 const COLUMNS = 10, CELL = 60, TALL = 88;
-export function makeDigits(canvas, { images, labels }) {
-  const rows = Math.ceil(labels.length / COLUMNS), ink = canvas.getContext("2d");
-  canvas.width = COLUMNS * CELL;
-  canvas.height = rows * TALL;
-  const sheet = digitSheet(images, labels.length, rows);
+export function makeDigits(canvas, sheet, labels) {
+  const ink = canvas.getContext("2d");
+  canvas.width = sheet.width;
+  canvas.height = sheet.height;
   return (answers) => {
     ink.drawImage(sheet, 0, 0);
     ink.textAlign = "center";
@@ -149,14 +149,18 @@ export function makeDigits(canvas, { images, labels }) {
       ink.font = hit ? "22px sans-serif" : "bold 24px sans-serif";
       ink.fillStyle = ink.strokeStyle = hit ? "#b8bec6" : "#ff9d5c";
       ink.lineWidth = 3;
-      ink.fillText(hit ? answer : `✗ ${answer}`, x + CELL / 2, y + 80);
-      if (!hit) ink.strokeRect(x + 2, y + 2, CELL - 4, TALL - 4);
+      ink.fillText(answer, x + CELL / 2 + (hit ? 0 : 10), y + 80);
+      if (hit) return;
+      ink.strokeRect(x + 2, y + 2, CELL - 4, TALL - 4);
+      ink.stroke(new Path2D(`M${x + 15},${y + 65}l13,13m0,-13l-13,13`)); // a cross of no font
     });
     canvas.setAttribute("aria-label", `${labels.length} validation digits with the answers of this network: ${right} right, ${labels.length - right} wrong`);
   };
 }
 
-function digitSheet(images, count, rows) {
+// The digits without answers, of which both sides draw theirs.
+export function digitSheet({ images, labels }) {
+  const count = labels.length, rows = Math.ceil(count / COLUMNS);
   const sheet = Object.assign(document.createElement("canvas"), { width: COLUMNS * CELL, height: rows * TALL });
   const small = Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
   const ink = sheet.getContext("2d"), pen = small.getContext("2d");
