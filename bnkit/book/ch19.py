@@ -82,6 +82,8 @@ _PER_CALL = Exercise(
             "kept?"),
         Mistake("two calls, whatever is asked", TWICE, "(1 / calls) -> 0.5",
             "Two is the commonest number. Try one call, and three."),
+        Mistake("whole-number division", TWICE, "(1 / calls) -> (1 // calls)",
+            "In Python 1 // 2 is 0, and any number to the power 0 is 1."),
         Mistake("momentum not changed", TWICE, "1 - kept -> momentum",
             "Two calls with 0.1 each: is the new value's weight 0.1 at the end?"),
         Mistake("momentum times the calls", TWICE, "1 - kept -> momentum * calls",

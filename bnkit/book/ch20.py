@@ -116,7 +116,12 @@ _LANDING = Exercise(
         Mistake("standard deviations averaged", NUMBERS,
             "torch.sqrt(var + eps) -> torch.sqrt(variances + eps).mean(dim=0)",
             "What does a layer store: variances, or standard deviations?",
-            ("torch.sqrt(var + eps) -> torch.sqrt(variances).mean(dim=0)",)),
+            ("torch.sqrt(var + eps) -> torch.sqrt(variances).mean(dim=0)",
+             "variances.mean(dim=0) -> torch.sqrt(variances).mean(dim=0) ** 2")),
+        Mistake("squares of the means not centered", NUMBERS,
+            "variances.mean(dim=0) -> (variances + means**2).mean(dim=0)",
+            "A mean of squares is a variance only after the square of the mean is taken off. And "
+            "does any batch hold two sources?"),
         Mistake("nothing subtracted", NUMBERS, "(means - mean) -> means",
             "What does the layer subtract before it divides?"),
         Mistake("the other way round", NUMBERS, "(means - mean) -> (mean - means)",
