@@ -12,10 +12,10 @@ import os
 import statistics
 from pathlib import Path
 
-from bench import doctor_page
+from bench import doctor_page, doctor_zoo
 from bench.doctor_cases import twins
 from bench.doctor_nets import train
-from bench.doctor_zoo import ZOO, build, images, passes, situations, timed
+from bench.doctor_zoo import LONGER, ZOO, build, images, passes, situations, timed
 from bnkit.doctor import Report
 from bnkit.doctor.registry import CHECKS
 
@@ -28,7 +28,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.doctor", description=__doc__)
     parser.add_argument("--page", action="store_true", help="write the page alone")
     if not parser.parse_args(arguments).page:
-        results = {"injected": injected(), "cost": cost(), "healthy": healthy()}
+        results = {"injected": injected(), "cost": cost(), "trained": trained()}
+        results["healthy"] = healthy()
         RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     doctor_page.write(json.loads(RESULTS.read_text(encoding="utf-8")), CHECKS)
 
@@ -62,6 +63,19 @@ def healthy(names: tuple[str, ...] = ZOO) -> dict[str, dict]:
             each[situation] = {"layers": len(report.layers), "above note": above_note(report)}
         results[name] = each
         print(name, each, flush=True)
+    return results
+
+
+def trained(names: tuple[str, ...] = LONGER, steps: int = doctor_zoo.LONG) -> dict[str, dict]:
+    """Models that have learned their images: what is said of them, and how much they learned."""
+    results = {}
+    for name in names:
+        model, loader = build(name), images(name)
+        train(model, loader, steps, doctor_zoo.LONG_LR)
+        results[name] = {"steps": steps, "right": round(doctor_zoo.right(model, loader), 1)}
+        for situation, report, _ in doctor_zoo.used(model, loader):
+            results[name][situation] = above_note(report)
+        print(name, results[name], flush=True)
     return results
 
 

@@ -40,6 +40,7 @@ def render(results: dict, checks: Mapping[str, Check]) -> str:
         most=f"{max(ratios):.2f}",
         zoo="\n".join(zoo(healthy)),
         missed=missed(injected),
+        trained=trained(results["trained"]),
     )
 
 
@@ -87,6 +88,18 @@ def zoo(healthy: dict) -> Iterator[str]:
     for name, model in healthy.items():
         said = [", ".join(each["above note"]) or "nothing" for each in model.values()]
         yield f"| {name} | {model['as built']['layers']} | {' | '.join(said)} |"
+
+
+def trained(results: dict) -> str:
+    """A sentence on the models that learned their images first."""
+    reached = sorted(each["right"] for each in results.values())
+    steps = max(each["steps"] for each in results.values())
+    said = [each[mode] for each in results.values() for mode in ("evaluating", "training")]
+    return (
+        f"Of these, {len(results)} small ones also learned their images, in {steps} steps: "
+        f"{reached[0]:.0f} to {reached[-1]:.0f} % right in evaluation mode. "
+        f'Findings above "note" then: in **{sum(map(bool, said))} of {len(said)}**.'
+    )
 
 
 def missed(injected: dict) -> str:

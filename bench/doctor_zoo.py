@@ -26,6 +26,8 @@ OPTIONS = {  # initialization takes half a minute; inception's second head needs
     "inception_v3": {"init_weights": False, "aux_logits": False},
 }
 CLASSES, BATCH, STEPS = 10, 16, 4
+LONGER = ("mobilenet_v3_small", "shufflenet_v2_x0_5", "resnet18")  # trained until they have learned
+LONG, LONG_LR = 60, 0.05
 
 
 def build(name: str) -> nn.Module:
@@ -42,9 +44,22 @@ def situations(name: str, steps: int = STEPS) -> Iterator[tuple[str, Report, flo
     model, loader = build(name), images(name)
     yield ("as built", *timed(model))
     train(model, loader, steps, lr=0.01)
+    yield from used(model, loader)
+
+
+def used(model: nn.Module, loader: Loader) -> Iterator[tuple[str, Report, float]]:
+    """A trained model in evaluation mode, and in training mode with its optimizer."""
     yield ("evaluating", *timed(model.eval(), loader))
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
     yield ("training", *timed(model.train(), loader, optimizer))
+
+
+@torch.no_grad()
+def right(model: nn.Module, loader: Loader) -> float:
+    """Percent of the images that it classifies rightly in evaluation mode."""
+    model.eval()
+    hits = [(first(model(x)).argmax(1) == y).float().mean().item() for x, y in loader]
+    return 100 * sum(hits) / len(hits)
 
 
 def timed(model: nn.Module, *brought: object) -> tuple[Report, float]:

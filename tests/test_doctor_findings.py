@@ -12,7 +12,7 @@ from torch import nn
 from bench import doctor, doctor_page
 from bench.doctor_cases import CASES, Visit
 from bench.doctor_nets import SIZES, data, make, train
-from bench.doctor_zoo import ZOO, situations
+from bench.doctor_zoo import LONGER, ZOO, situations
 from bnkit.doctor import examine
 from bnkit.doctor.measuring import padded_share
 from bnkit.doctor.registry import CHECKS
@@ -38,6 +38,13 @@ def test_healthy_architectures_get_nothing_above_a_note(name):
     for situation, report, _ in situations(name, steps=2):
         assert report.layers, situation
         assert not doctor.above_note(report), (situation, str(report))
+
+
+def test_models_that_have_learned_get_nothing_above_a_note_either():
+    assert set(RESULTS["trained"]) == set(LONGER)
+    assert all(each["right"] > 50 for each in RESULTS["trained"].values()), "10 % is chance"
+    for each in (RESULTS["trained"], doctor.trained(LONGER[:1], steps=4)):
+        assert not any(row[mode] for row in each.values() for mode in ("evaluating", "training"))
 
 
 def test_the_page_shows_what_was_measured_and_every_check():
