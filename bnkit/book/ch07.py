@@ -143,6 +143,10 @@ _TURN = Exercise(
             "return new.norm() -> return (new.norm() - w.norm())",
             "With learning rate 0 the vector stays as long as it is. Do you return that length?",
             ("return new.norm() -> return (new.norm() / w.norm())",)),
+        Mistake("half of the angle, or twice", BRAKE,
+            "math.acos(cosine) -> math.acos(cosine) / 2",
+            "Turn w by a right angle: which angle do you report?",
+            ("math.acos(cosine) -> 2 * math.acos(cosine)",)),
         Mistake("angle between w and the gradient", BRAKE,
             "(w @ new) / (w.norm() * new.norm()) -> (w @ grad) / (w.norm() * grad.norm())",
             "For the gradient of a scale-invariant loss yours is always 90. Which two vectors "

@@ -128,13 +128,19 @@ _CLOSE_DOORS = Exercise(
             "follow?"),
         Mistake("bias in place of weight", RESNET, "branch[-1].weight -> branch[-1].bias",
             "Which of the two parameters multiplies x_hat?"),
-        Mistake("bias closed too", RESNET,
+        Mistake("bias changed, too", RESNET,
             Patch(
                 "            nn.init.zeros_(module.branch[-1].weight)",
                 "            nn.init.zeros_(module.branch[-1].weight)\n            "
                 "nn.init.zeros_(module.branch[-1].bias)",
             ),
-            "β may start anywhere. Which one number makes the branch forget its input?"),
+            "β may start anywhere. Which one number makes the branch forget its input?",
+            tuple(Patch("            nn.init.zeros_(module.branch[-1].weight)",
+                        "            nn.init.zeros_(module.branch[-1].weight)\n            "
+                        f"nn.init.{way}")
+                  for way in ("ones_(module.branch[-1].bias)",
+                              "constant_(module.branch[-1].bias, 1e-4)",
+                              "normal_(module.branch[-1].bias)"))),
         Mistake("weight frozen", RESNET,
             "module.branch[-1].weight) -> module.branch[-1].weight).requires_grad_(False)",
             "A closed door should be able to open. Does the weight still get a gradient?"),
@@ -178,8 +184,7 @@ _CLOSE_DOORS = Exercise(
              "nn.init.zeros_(module.branch[-1].weight) -> "
              "(module.branch[-1].running_mean.zero_(), module.branch[-1].running_var.zero_())")),
         Mistake("one block alone", RESNET,
-            Patch("nn.init.zeros_(module.branch[-1].weight)",
-                  "nn.init.zeros_(module.branch[-1].weight)\n            break"),
+            "in net.modules() -> in [m for m in net.modules() if hasattr(m, 'branch')][:1]",
             "How many blocks does the network hold, and how many does your loop reach?"),
         Mistake("the last layer taken away", RESNET,
             "nn.init.zeros_(module.branch[-1].weight) -> del module.branch[-1]",

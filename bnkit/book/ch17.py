@@ -147,6 +147,10 @@ _SYNC = Exercise(
             "(m - mean) ** 2 -> (m - sum(a for _, a, _ in told) / len(told)) ** 2",
             "Your mean is right. Around which mean do you take the distances of the shards' "
             "means?"),
+        Mistake("spread around the mean of one shard", TWO_VARIANCES,
+            "(m - mean) ** 2 -> (m - told[0][1]) ** 2",
+            "Your mean is right. Around which mean do you take the distances?",
+            ("(m - mean) ** 2 -> (m - told[-1][1]) ** 2",)),
         Mistake("variance within the shards missing", TWO_VARIANCES, "v + (m - mean) -> (m - mean)",
             "If all shards have the same mean, is there no variance at all?"),
         Mistake("squares of the means not centered", TWO_VARIANCES, "(m - mean) ** 2 -> m**2",

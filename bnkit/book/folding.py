@@ -393,14 +393,20 @@ FOLD_FORWARD = Exercise(
             "(conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3)) -> c",
             "The shift c enters the convolution as if it were an image of one color. What comes "
             "out?"),
-        Mistake("shift of one pixel only", WRONG,
+        Mistake("shift averaged, not summed", WRONG,
             "(conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3)) -> (conv.weight.mean((2, 3)) * "
             "c).sum(1)",
             "The filter covers several pixels, and each of them holds the shift. Sum or mean?",
+            tuple(Patch("(conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3))", way) for way in (
+                "(conv.weight * c.view(1, -1, 1, 1)).mean((1, 2, 3))",
+                "(conv.weight * c.view(1, -1, 1, 1)).sum((2, 3)).mean(1)"))),
+        Mistake("shift of one pixel only", WRONG,
+            "(conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3)) -> (conv.weight[:, :, 0, 0] * "
+            "c).sum(1)",
+            "The filter covers several pixels, and each of them holds the shift. How many of them "
+            "are in your sum?",
             tuple(Patch("(conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3))", f"({way}).sum(1)")
-                  for way in ("conv.weight[:, :, 0, 0] * c", "conv.weight[:, :, -1, -1] * c",
-                              "conv.weight[:, :, 1, 1] * c", "(conv.weight * c[:, None, None])"
-                              ".mean((2, 3)) / len(c)"))),
+                  for way in ("conv.weight[:, :, -1, -1] * c", "conv.weight[:, :, 1, 1] * c"))),
         *_EPSILON,
         Mistake("multiplied by the standard deviation", FUNCTION,
             "bn.weight / torch -> bn.weight * torch",

@@ -135,6 +135,27 @@ EARLY_STOPPING = Exercise(
                 ),
             ),
             "After which epochs do you keep the weights: all, or those that improve?"),
+        Mistake("weights kept by a rule without delta", COPIED,
+            (Patch("            self.best_model_state = copy.deepcopy(model.state_dict())\n", ""),
+             Patch("        if val_loss",
+                   '        if val_loss < getattr(self, "lowest", float("inf")):\n'
+                   "            self.lowest = val_loss\n"
+                   "            self.best_model_state = copy.deepcopy(model.state_dict())\n"
+                   "        if val_loss")),
+            "You ask twice whether a loss is better: for the counter, and for the weights. Are the "
+            "two questions the same?",
+            ((Patch("            self.best_model_state = copy.deepcopy(model.state_dict())\n", ""),
+              Patch("        if val_loss",
+                    '        if val_loss <= getattr(self, "lowest", float("inf")):\n'
+                    "            self.lowest = val_loss\n"
+                    "            self.best_model_state = copy.deepcopy(model.state_dict())\n"
+                    "        if val_loss")),
+             (Patch("            self.best_model_state = copy.deepcopy(model.state_dict())\n", ""),
+              Patch("        if val_loss",
+                    '        if val_loss < getattr(self, "last", float("inf")):\n'
+                    "            self.best_model_state = copy.deepcopy(model.state_dict())\n"
+                    "        self.last = val_loss\n"
+                    "        if val_loss")))),
         Mistake("nothing restored", RESTORE, "model.load_state_dict(self.best_model_state) -> pass",
             "Compare a weight of the model before and after restore."),
         Mistake("only parameters kept", COPIED,
@@ -181,7 +202,13 @@ EARLY_STOPPING = Exercise(
                 "            self.counter += 1",
                 "            self.best_loss = val_loss\n            self.counter += 1",
             ),
-            "After 0.25, 0.5, 0.375: is the third an improvement?"),
+            "After 0.25, 0.5, 0.375: is the third an improvement?",
+            ((Patch("            self.counter += 1",
+                    "            self.best_loss = val_loss\n            self.counter += 1"),
+              " - self.delta -> "),
+             (Patch("            self.counter += 1",
+                    "            self.best_loss = val_loss\n            self.counter += 1"),
+              "val_loss < self.best_loss - self.delta -> val_loss <= self.best_loss"))),
         Mistake("highest loss kept", RULE,
             'if val_loss < self.best_loss - self.delta -> if self.best_loss == float("inf") or '
             "val_loss > self.best_loss + self.delta",
