@@ -58,6 +58,7 @@ CLASS = {  # by student: the answers, what is left out stays a stub; then the po
     "kills": (RIGHT_ANSWERS | {"forward": first_line("import os; os._exit(0)")}, 2 * POINTS),
     "loops": (RIGHT_ANSWERS | {"forward": first_line("while True: pass")}, 2 * POINTS),
     "tampers": ({"forward": TAMPERS}, 1),
+    "peeks": (RIGHT_ANSWERS | {"forward": first_line("open(COURSE).read()")}, 2 * POINTS),
     "borrows": ({"forward": READY_MADE, "whiten": RIGHT_ANSWERS["whiten"]}, POINTS),
 }
 UNREADABLE = ("no_notebook", "other_name")
@@ -107,7 +108,8 @@ def graded(course: Path) -> str:
         shutil.copytree(course / "release" / CHAPTER, folder)
         notebook = nbformat.read(folder / f"{CHAPTER}.ipynb", as_version=4)
         for name, cell in answer_cells(notebook).items():
-            cell.source = given.get(name, cell.source)
+            other = course / "submitted" / "perfect" / CHAPTER / f"{CHAPTER}.ipynb"
+            cell.source = given.get(name, cell.source).replace("COURSE", repr(str(other)))
         nbformat.write(notebook, folder / f"{CHAPTER}.ipynb")
     for student in UNREADABLE:
         (course / "submitted" / student / CHAPTER).mkdir(parents=True)
@@ -142,7 +144,12 @@ def test_who_could_not_be_graded_has_no_number_and_a_reason(rows):
 
 @pytest.mark.parametrize(
     "student, word",
-    [("kills", "ended the process"), ("loops", "never ends"), ("borrows", "ready-made")],
+    [
+        ("kills", "ended the process"),
+        ("loops", "never ends"),
+        ("borrows", "ready-made"),
+        ("peeks", "does not read"),
+    ],
 )
 def test_a_zero_says_why(rows, graded, student, word):
     assert word in rows[student]["why"] and "forward" in rows[student]["why"]
@@ -209,6 +216,7 @@ def test_the_mistakes_of_the_class_are_counted(course, graded):
     counts = count_mistakes(course / "autograded", [CHAPTER])
     assert counts["forward"] == {
         RIGHT: 2,
+        "an exception: PermissionError": 1,
         "beta forgotten": 2,
         "it did not finish": 2,
         "a ready-made answer": 1,

@@ -15,6 +15,7 @@ pytest.importorskip("IPython")
 
 from bnkit.book.exercise import compose
 from bnkit.book.grading.judge import Cell, Verdict, verdict
+from bnkit.book.grading.landlock import can_lock
 from bnkit.book.grading.wire import decode, encode
 from bnkit.book.grading.workshop import Workshop
 from bnkit.book.observe import Observation, first_difference
@@ -50,6 +51,16 @@ def judged(workshop: Workshop, *sources: str, name: str = "forward", closed=()) 
     cells = [Cell(0, IMPORTS)]
     cells += [Cell(i, each, i == len(sources)) for i, each in enumerate(sources, start=1)]
     return verdict(EXERCISES[name], cells, workshop, closed)
+
+
+def to_all(what: str) -> list[str]:
+    """Lines that write to whatever is open."""
+    return ["for fd in range(3, 64):", f"    try: os.write(fd, {what})", "    except OSError: pass"]
+
+
+def says(message: str) -> str:
+    """An answer that speaks in the name of its process, and ends it."""
+    return inside("import os", *to_all(repr(message.encode() + b"\n")), "os._exit(0)")
 
 
 def told(found: Verdict) -> str:
@@ -117,16 +128,45 @@ ENDS = {  # what it does, and a word of what is said
     "is no Python": ("zero = 0\ndef batch_norm_train(x", "in line 2: def batch_norm_train(x"),
     "raises in its cell": ("1 / 0\n" + FORWARD.source, "ZeroDivisionError"),
     "is the stub": (FORWARD.stub, "Not started"),
-    "makes up what is sent": (
-        inside(
-            "import os",
-            "for fd in range(3, 64):",
-            '    try: os.write(fd, b\'{"seen": [], "stage": null}\\n\')',
-            "    except OSError: pass",
-            "os._exit(0)",
-        ),
+    "makes up what is sent": (says('{"seen": [], "stage": null}'), "no result of this exercise"),
+    "sends a cell that is none": (says('{"cell": Infinity}'), "no result of this exercise"),
+    "sends a number without end": (
+        says('{"seen": [{"facets": [["output", {"shape": [1], "numbers": [%s]}]]}]}' % ("9" * 400)),
         "no result of this exercise",
     ),
+    "sends folders in folders": (says('{"seen": ' + "[" * 50000), "ended the process"),
+    "sends without end": (
+        inside("import os", "while True:", *(f"    {line}" for line in to_all("b'x' * 65536"))),
+        "no result of this exercise",
+    ),
+    "ends another process past Python": (
+        inside("import os, signal", "signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 9)"),
+        "another process",
+    ),
+    "limits another process": (
+        inside("import os, resource", "resource.prlimit(os.getppid(), 0, (1, 1))"),
+        "another process",
+    ),
+    "calls functions of C": (inside("import ctypes", "ctypes.CDLL(None).fork()"), "functions of C"),
+    "makes its own way to C": (inside("import cffi", "cffi.FFI().dlopen(None)"), "functions of C"),
+    "looks into other processes": (
+        inside("import os", "open(f'/proc/{os.getppid()}/environ').read()"),
+        "other processes",
+    ),
+    "ends where an object is deleted": (
+        "import os, sys\nsys.unraisablehook = lambda *_: os._exit(0)\n"
+        "class Last:\n    def __del__(self): 1 / 0\nLast()\n" + FORWARD.source,
+        "ended the process",
+    ),
+    "starts threads that never end": (
+        inside(
+            "import threading",
+            "for _ in range(9): threading.Thread(target=lambda: list(iter(int, 1))).start()",
+            "while True: pass",
+        ),
+        "never ends",
+    ),
+    "removes its folder": (inside("import os, shutil", "shutil.rmtree(os.getcwd())"), "no files"),
 }
 
 
@@ -156,6 +196,14 @@ TRICKS = {  # all of them in front of an answer that forgets beta
     "replaces what the worker says": "import json\nimport bnkit.book.grading.wire as w\n"
     "json.dumps = lambda *a, **k: '{}'\nw.line = lambda *a: b'{}'",
     "replaces builtins": "import builtins\nbuiltins.any = lambda *a: False",
+    "says that all tensors are equal": "torch.Tensor.__eq__ = lambda *a: True",
+    "empties the environment": "import os\nos.environ.clear()\nos.environ['PYTHONPATH'] = '/'",
+    "refuses all imports": "import sys\nclass Hook:\n    def find_spec(self, *a):\n"
+    "        raise ImportError\nsys.meta_path.insert(0, Hook())",
+    "acts at the end": "import atexit, os\natexit.register(os._exit, 1)",
+    "prints without end": "for _ in range(400): print('passed ' * 2**18)",
+    "watches": "import sys\ntry: sys.settrace(lambda *a: None)\nexcept PermissionError: pass",
+    "keeps all garbage": "import gc\ngc.disable()\ngc.callbacks.append(lambda *a: None)",
 }
 
 
@@ -230,10 +278,44 @@ def test_an_answer_leaves_no_file_behind(workshop, tmp_path):
         f"open({str(tmp_path / 'made')!r}, 'w')",
         f"import os; os.mkdir({str(tmp_path / 'made')!r})",
         f"import shutil; shutil.copy({__file__!r}, {str(tmp_path)!r})",
+        f"open('a', 'w'); import os; os.rename('a', {str(tmp_path / 'made')!r})",
+        f"import os; os.symlink('a', {str(tmp_path / 'made')!r})",
+        f"import os; os.mkdir('made', dir_fd=os.open({str(tmp_path)!r}, os.O_RDONLY))",
+        f"torch.save(1, {str(tmp_path / 'made')!r})",
+        f"torch.from_file({str(tmp_path / 'made')!r}, shared=True, size=8)",
     ):
         assert "writes no files" in told(judged(workshop, inside(line)))
     assert not list(tmp_path.iterdir())
     assert not [path for path in Path(tempfile.gettempdir()).glob("*/note")]
+
+
+AS_A_LIBRARY = "exec(compile({code!r}, torch.__file__, 'exec'))"  # no hook knows better
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux")
+def test_what_an_answer_leaves_running_is_ended(workshop):
+    code = "import ctypes, os, time\nc = ctypes.CDLL(None)\n"
+    code += "if not c.fork():\n    os.setsid(); os.closerange(3, 64); time.sleep(600)"
+    found = judged(workshop, inside(AS_A_LIBRARY.format(code=code)))
+    running = Path(f"/proc/{workshop._process.pid}/task").glob("*/children")
+    assert [each.read_text() for each in running] == [""], told(found)
+
+
+@pytest.mark.skipif(not can_lock(), reason="needs a kernel with Landlock")
+def test_the_kernel_refuses_what_code_of_c_writes_outside(workshop, tmp_path):
+    made = str(tmp_path / "made")
+    opens = f"import ctypes\nctypes.CDLL(None).open({made!r}.encode(), 0o101, 0o600)"
+    assert judged(workshop, inside(AS_A_LIBRARY.format(code=opens))).right
+    ends = "import ctypes, os\nctypes.CDLL(None).kill(os.getppid(), 9)"
+    assert judged(workshop, inside(AS_A_LIBRARY.format(code=ends))).right
+    assert not Path(made).exists()
+
+
+def test_folders_in_folders_are_cleared_away(workshop):
+    before = set(Path(tempfile.gettempdir()).iterdir())
+    judged(workshop, "import os\nfor _ in range(1500): os.mkdir('d'); os.chdir('d')", WRONG)
+    left = set(Path(tempfile.gettempdir()).iterdir()) - before
+    assert not [path for path in left if (path / "d").exists()]
 
 
 def test_what_an_answer_prints_does_not_matter(workshop):

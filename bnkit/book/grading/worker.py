@@ -20,9 +20,11 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from bnkit.book.exercise import Exercise, Mistake
 from bnkit.book.grading.fence import hide, limit_resources, raise_fence
+from bnkit.book.grading.landlock import adopt_orphans
 from bnkit.book.grading.wire import encode, line, out_of_memory, text
 from bnkit.book.observe import Observation, Probe
 from bnkit.book.run import run_limited
@@ -32,6 +34,8 @@ __all__ = ["Task", "run_job", "serve", "take_tasks", "whole_time"]
 
 FORKS = sys.platform.startswith("linux")  # macOS has libraries that do not survive it
 MOST = 16 * 2**20  # bytes that an answer's process may say
+FLOOD = '{"seen": "more than any exercise has"}'  # what is made of more than that
+ROUNDS = 100  # in which what an answer left running is ended
 GRACE = 5.0  # seconds beyond those of cells, answer and search
 Say = Callable[[Mapping[str, object]], None]
 
@@ -172,22 +176,41 @@ def _fork(task: Task, job: Mapping, out: int) -> dict[str, object]:
         with contextlib.suppress(OSError):
             end(signal.SIGKILL)
     _, status = os.waitpid(child, 0)
+    _end_orphans()
+    if len(said) >= MOST:
+        return {"said": FLOOD, "code": 0, "late": False}
     code = 0 if late else os.waitstatus_to_exitcode(status)
     return {"said": said.decode(errors="replace"), "code": code, "late": late}
 
 
+def _end_orphans() -> None:
+    """End what an answer left running, and what that starts in the meantime."""
+    for _ in range(ROUNDS):
+        children = [
+            int(child)
+            for each in Path("/proc/self/task").glob("*/children")
+            for child in each.read_text(encoding="ascii").split()
+        ]
+        for child in children:
+            with contextlib.suppress(OSError):
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+        if not children:
+            return
+
+
 def _listen(source: int, deadline: float) -> tuple[bytes, bool]:
-    """What comes until the other end closes; True where time or patience is up before."""
-    said = b""
+    """What comes until the other end closes, or it is too much; True where the time is up."""
+    said = bytearray()
     while len(said) < MOST:
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([source], [], [], left)[0]:
-            return said, True
+            return bytes(said), True
         more = os.read(source, 65536)
         if not more:
-            return said, False
+            break
         said += more
-    return said, True
+    return bytes(said), False
 
 
 def _warm(task: Task) -> None:
@@ -200,6 +223,7 @@ def _warm(task: Task) -> None:
 def serve() -> None:
     """Answer jobs until there are none; the first line says that it is ready."""
     tasks, out = take_tasks(), os.dup(1)
+    adopt_orphans()
     os.set_inheritable(out, False)
     warm: set[str] = set()
     os.write(out, line({"ready": True}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from bnkit.book.grading.wire import decode, line, text
@@ -25,6 +27,9 @@ _KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PA
 _KEPT += ("LANG", "LC_ALL", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
 _QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _QUIET |= {"MPLBACKEND": "Agg", "BNKIT_WIDGETS": "baked", "PYTHONDONTWRITEBYTECODE": "1"}
+
+# What reading a message raises that was made up.
+_NOT_OURS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass
@@ -53,7 +58,7 @@ class Report:
         for message in messages:
             try:
                 report._hear(message)
-            except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+            except _NOT_OURS:
                 report.garbled = True
         return report
 
@@ -81,13 +86,16 @@ class Workshop:
 
     def run(self, exercise: str, cells: Sequence[tuple[int, str]], closed: Sequence[str]) -> Report:
         """Run the cells and the experiments of an exercise; `closed` are folders not to be read."""
-        with tempfile.TemporaryDirectory() as folder:
+        folder = tempfile.mkdtemp()
+        try:
             job = {"exercise": exercise, "cells": list(cells), "limit": self.limit}
             job |= {"folder": folder, "closed": list(closed)}
             process = self._running()
             process.stdin.write(line(job))
             process.stdin.flush()
             return self._report(process, whole_time(job) * 2)
+        finally:
+            _clear(Path(folder))
 
     def close(self) -> None:
         """End the process."""
@@ -137,6 +145,22 @@ class Workshop:
         return Report.of(iter(heard), process.wait(), self._late)
 
 
+def _clear(folder: Path) -> None:
+    """Remove a folder, however deep an answer made it: what lies in folders moves up first."""
+    names = count()
+    with contextlib.suppress(OSError):
+        while inside := list(os.scandir(folder)):
+            for entry in inside:
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry)
+                    continue
+                os.chmod(entry, 0o700)
+                for each in os.listdir(entry):
+                    os.rename(Path(entry, each), folder / f"moved-{next(names)}")
+                os.rmdir(entry)
+        folder.rmdir()
+
+
 def _environment() -> dict[str, str]:
     """The variables of the process that runs answers; this very bnkit is found first."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -149,7 +173,7 @@ def _messages(lines: str) -> Iterator[Mapping]:
     for each in lines.splitlines():
         try:
             message = json.loads(each)
-        except ValueError:
+        except _NOT_OURS:
             continue
         if isinstance(message, dict):
             yield message
