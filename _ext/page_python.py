@@ -7,12 +7,15 @@ and one style sheet; all else comes when a reader presses Check or Run.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
+from collections.abc import Iterable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -62,19 +65,37 @@ def sources() -> list[tuple[Path, str]]:
     return [(path, name) for path, name in found if name != "describe.py"]
 
 
-def pack(target: Path) -> None:
-    """One archive of the page's Python, the same bytes from the same sources."""
+def pack(target: Path, files: Iterable[tuple[Path, str]]) -> None:
+    """One archive, the same bytes from the same files."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for path, name in sources():
+        for path, name in files:
             archive.writestr(zipfile.ZipInfo(name), path.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
 def version() -> str:
     """Changes with whatever the page's Python is made of."""
     digest = hashlib.sha256(fetcher().VERSION.encode())
-    for path, name in [*sources(), (PAGE / "worker.js", "worker.js")]:
+    more = [(PAGE / name, name) for name in ("worker.js", "describe.py")]
+    for path, name in [*sources(), *more]:
         digest.update(name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def described(of: str) -> Path:
+    """What the page's checks need to know of a version's exercises: found once, and then kept."""
+    target = fetcher().cache().parent / f"checks-{of}"
+    if not target.is_dir():
+        with tempfile.TemporaryDirectory(dir=target.parent) as name:
+            ready = Path(name) / "ready"
+            (ready / "looks").mkdir(parents=True)
+            command = [sys.executable, str(PAGE / "describe.py"), str(ready / "looks")]
+            found = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+            if found.returncode:
+                raise ExtensionError(f"the exercises could not be read: {found.stderr[-2000:]}")
+            (ready / "exercises.json").write_text(found.stdout, encoding="utf-8")
+            with contextlib.suppress(OSError):  # another build was faster
+                ready.replace(target)
+    return target
 
 
 def describe(app: Sphinx) -> None:
@@ -82,21 +103,22 @@ def describe(app: Sphinx) -> None:
     app.page_python = {}
     if app.builder.name != "html" or not fetcher().cache().is_dir():
         return
-    command = [sys.executable, str(PAGE / "describe.py")]
-    found = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
-    if found.returncode:
-        raise ExtensionError(f"the page's exercises could not be read: {found.stderr[-2000:]}")
-    app.page_python = json.loads(found.stdout)
+    checks = described(version())
+    app.page_python = json.loads((checks / "exercises.json").read_text(encoding="utf-8"))
     folder = Path(app.outdir) / "_static" / FOLDER
     ship(folder)
-    app.page_python_files = version(), sizes(folder)
+    for chapter, exercises in app.page_python.items():
+        looks = [checks / "looks" / f"{exercise['name']}.json" for exercise in exercises]
+        files = [(path, f"baked/{path.name}") for path in looks if path.is_file()]
+        pack(folder / f"looks-{chapter[:2]}.zip", files)
+    app.page_python_files = version(), folder
 
 
 def ship(folder: Path) -> None:
     """All that a page may ask for."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(fetcher().cache(), folder / "pyodide", dirs_exist_ok=True)
-    pack(folder / "book.zip")
+    pack(folder / "book.zip", sources())
     shutil.copyfile(PAGE / "worker.js", folder / "worker.js")
     shutil.copyfile(PAGE / "page.css", folder / "page.css")
     parts = [(PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS]
@@ -106,9 +128,10 @@ def ship(folder: Path) -> None:
     (folder / "licenses.txt").write_text(text, encoding="utf-8")
 
 
-def sizes(folder: Path) -> dict[str, int]:
-    """Bytes of what is loaded with a progress bar."""
+def sizes(folder: Path, chapter: str) -> dict[str, int]:
+    """Bytes of what is loaded with a progress bar, in the order in which the worker knows it."""
     names = (f"pyodide/{fetcher().MACHINE}.gz", "pyodide/python_stdlib.zip", "book.zip")
+    names += (f"looks-{chapter[:2]}.zip",)
     return {name: (folder / name).stat().st_size for name in names}
 
 
@@ -118,7 +141,8 @@ def equip(app: Sphinx, page: str, _template: str, context: dict, _doctree: objec
     exercises = [e for e in app.page_python.get(chapter, ()) if e["in_book"]]
     if not exercises:
         return
-    here, loaded = app.page_python_files
+    here, files = app.page_python_files
+    loaded = sizes(files, chapter)
     root = context["pathto"]("index", 0).removesuffix("index.html") or "./"
     folder = f"{root}_static/{FOLDER}/"
     settings = {

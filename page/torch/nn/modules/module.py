@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from ...lacking import missing
 from ...tensor import Tensor
 from ..parameter import Buffer, Parameter
 
@@ -394,3 +395,9 @@ class Module:
 
 def _quoted(keys: list[str]) -> str:
     return ", ".join(f'"{key}"' for key in keys)
+
+
+def __getattr__(name: str) -> object:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return missing(f"torch.nn.modules.module.{name}")
