@@ -103,11 +103,13 @@ def enter(ledger: dict, stem: str, found: dict) -> None:
         old = {i: row for i, row in ledger[kind].items() if row["chapter"] != stem}
         ledger[kind] = old
     for row in found["claims"]:
-        evidence = [{key: d[key] for key in KEEP} for d in row["evidence"]]
-        kept = {"chapter": stem, "verdict": row["verdict"], "seeds": row["seeds"]}
-        ledger["claims"][row["id"]] = kept | {"data": row["data"], "evidence": evidence}
+        kept = {key: row[key] for key in ("verdict", "seeds", "data")} | {"chapter": stem}
+        for part in ("evidence", "also"):
+            kept[part] = [{key: d[key] for key in KEEP} for d in row[part]]
+        ledger["claims"][row["id"]] = kept
     for row in found["tuning"]:
         kept = {"chapter": stem, "seeds": row["seeds"], "scores": rounded(row["scores"])}
+        kept["scored"] = row.get("scored", [])
         ledger["tuning"][row["id"]] = kept
     ledger["runs"][stem] = found["run"]
 

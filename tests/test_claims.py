@@ -3,10 +3,13 @@
 import json
 
 import pytest
+import torch
+from torch import nn
 
 from bnkit.book import claims, ledger, seeds, tuning
 from bnkit.book.claims import MIME_TYPE, VERDICTS, claim
-from bnkit.book.evidence import Difference, shown_since_last_claim
+from bnkit.book.evidence import Difference, paired_difference, shown_since_last_claim
+from bnkit.book.held_out import beside_the_report, reported
 from bnkit.book.tuning import TUNING_SEEDS, Tuning, tuned
 
 SOURCE = "Ioffe and Szegedy, [2015](https://arxiv.org/abs/1502.03167)"
@@ -19,8 +22,12 @@ def _alone(monkeypatch):
     """No evidence, no digits to look for and nothing printed before."""
     monkeypatch.setattr(claims, "read_ledger", lambda: {"claims": {}, "tuning": {}})
     monkeypatch.setattr(claims, "digits_here", lambda: "official")
+    monkeypatch.setattr(tuning, "read_ledger", lambda: {"claims": {}, "tuning": {}})
     monkeypatch.delenv("BNKIT_SEEDS", raising=False)
     shown_since_last_claim()
+    reported.clear()
+    yield
+    reported.listen(False)
 
 
 def make(verdict="holds", evidence=(CLEAR,), **changes):
@@ -100,16 +107,88 @@ def test_a_comparison_that_was_printed_is_not_left_out():
     assert [d["label"] for d in row.also] == ["BN minus LayerNorm"]
 
 
+def test_a_comparison_that_was_made_and_never_shown_is_not_left_out_either():
+    hidden = paired_difference([1, 2, 3], [3, 1, 2], "one that did not fit the story")
+    with pytest.raises(ValueError, match=r"received none for \['one that did not fit the story'\]"):
+        make()
+    assert paired_difference([1, 2, 3], [3, 1, 2], hidden.label) == hidden
+    assert make(also=[hidden]).also[0]["mean"] == 0
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_one_comparison_under_two_names_is_refused(sign):
+    again = Difference(tuple(sign * v for v in CLEAR.values), "the same under another name")
+    with pytest.raises(ValueError, match="received the same values for 'BN minus plain' and"):
+        make(evidence=[CLEAR, again])
+
+
+def test_a_margin_that_was_changed_after_the_evidence_is_refused(monkeypatch):
+    with_full_run(monkeypatch, TWENTY)
+    with pytest.raises(
+        AssertionError, match=r"\(0.5, False\), but the evidence was judged by \(None"
+    ):
+        make(evidence=[Difference((0.9, 1.1, 1.0), CLEAR.label, margin=0.5)])
+
+
 def test_two_comparisons_of_one_label_are_refused():
     with pytest.raises(ValueError, match="one comparison a label"):
         make(evidence=[CLEAR, Difference((0.8, 1.1, 1.2), CLEAR.label)])
 
 
+GRID = {0.1: [1.0] * 3, 0.3: [2.0] * 3, 1.0: [1.5] * 3}
+
+
 def test_a_seed_that_chose_the_rate_does_not_report():
-    search = Tuning("rates", {"BN": {0.1: [1.0], 0.3: [2.0], 1.0: [1.5]}}, [2])
+    search = Tuning("rates", {"BN": GRID}, [2, 100, 101])
     with pytest.raises(ValueError, match=r"tuning seeds that no report uses, received \[2\]"):
         make(tuning=[search])
     assert not set(TUNING_SEEDS) & set(range(seeds.FULL))
+
+
+def test_fewer_than_three_tuning_seeds_are_refused():
+    with pytest.raises(ValueError, match=r"expected 3 tuning seeds, received \[100\]"):
+        make(tuning=[Tuning("rates", {"BN": GRID}, [100])])
+
+
+def test_a_best_rate_at_an_edge_has_to_be_said():
+    search = Tuning("rates", {"BN": GRID, "plain": {0.1: [3.0], 0.3: [1.0]}}, [100, 101, 102])
+    with pytest.raises(ValueError, match=r"or edge=True, received an edge for \['plain'\]"):
+        make(tuning=[search])
+    assert search.best("plain", edge=True) == 0.1
+    assert make(tuning=[search]).tuning == ["rates"]
+
+
+DIGITS = torch.rand(60, 784, generator=torch.Generator().manual_seed(0))
+
+
+@torch.no_grad()
+def score(net, digits):
+    return net.eval()(digits).argmax(1).float().mean().item()
+
+
+def search_on(net, digits):
+    return tuned("rates", lambda seed: {"BN": {x: x * (1 - x) * score(net, digits) for x in GRID}})
+
+
+def test_digits_that_chose_a_rate_do_not_report():
+    net = nn.Linear(784, 10)
+    search = search_on(net, DIGITS[:30])
+    search.best("BN", edge=True)
+    score(net, DIGITS[30:])
+    assert make(tuning=[search]).tuning == ["rates"]
+    score(net, DIGITS[27:])
+    with pytest.raises(ValueError, match=r"digits that no report uses, received 3 of 30 sampled"):
+        make(tuning=[search])
+
+
+def test_digits_to_train_or_to_calibrate_on_are_no_report():
+    net = nn.Sequential(nn.Linear(784, 10), nn.BatchNorm1d(10))
+    search = search_on(net, DIGITS[:30])
+    search.best("BN", edge=True)
+    net.train()(DIGITS[:30]).sum().backward()
+    with beside_the_report():
+        score(net, DIGITS[:30])
+    assert make(tuning=[search]).tuning == ["rates"]
 
 
 def test_without_evidence_a_claim_takes_any_verdict():
@@ -139,6 +218,17 @@ def test_the_callout_quotes_the_full_run_beside_the_live_number(monkeypatch):
     text = make()._repr_mimebundle_()["text/plain"]
     assert "20 seeds" in text and "BN minus plain: +1.1" in text
     assert "In this run, with 3 seeds: 5 ± 1" in text
+
+
+def test_a_comparison_that_decides_nothing_has_its_twenty_seeds_beside_the_verdict(monkeypatch):
+    row = {"label": "LayerNorm minus plain", "unit": "points", "margin": None, "equal": False}
+    row |= {"step": 0.0, "values": TWENTY}
+    full = {"ours": {"evidence": [], "also": [row]}}
+    ledger.judge(full)
+    assert full["ours"]["also"][0]["n"] == 20 and "adjusted" not in row
+    with_full_run(monkeypatch, TWENTY, also=[row])
+    text = make()._repr_mimebundle_()["text/plain"]
+    assert "- beside the verdict: LayerNorm minus plain: +1.1" in text
 
 
 def test_seeds_are_few_in_the_page_and_as_many_as_asked_for_in_the_ledger(monkeypatch):

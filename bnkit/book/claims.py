@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from scipy.special import stdtrit
 
 from bnkit.book.evidence import Difference, shown_since_last_claim, verdict_of
+from bnkit.book.held_out import reported
 from bnkit.book.ledger import difference_of, read_ledger
 from bnkit.book.seeds import gathering
 from bnkit.book.tuning import Tuning
@@ -121,10 +122,11 @@ def claim(
 
     Raises:
         ValueError: for malformed words, or where the protocol is broken: fewer than 3 seeds, a
-            comparison with another number of values than seeds, two comparisons of one label, a
-            comparison that was printed and left out, or a tuning seed that the report uses.
-        AssertionError: if the evidence says another verdict, or if the live numbers contradict
-            those of the full run.
+            comparison with another number of values than seeds, two comparisons of one label or
+            of the same values, a comparison that was made and left out, a best rate at an edge
+            that nobody said, or a tuning seed or a tuning digit that the report uses.
+        AssertionError: if the evidence says another verdict or was judged by another margin, or
+            if the live numbers contradict those of the full run.
 
     Example:
         >>> from bnkit.book.evidence import paired_difference
@@ -177,7 +179,7 @@ def _check_words(id: str, verdict: str, source: str) -> None:
 def _check_protocol(
     id: str, seeds: Sequence[int], listed: Sequence[Difference], tuning: Sequence[Tuning]
 ) -> None:
-    """One value a seed, one comparison a label, all that was printed, no seed used to tune."""
+    """One value a seed, each comparison once and none left out, and what tuned does not report."""
     left_out = [d.label for d in shown_since_last_claim() if d not in listed]
     if 0 < len(seeds) < 3 or len(set(seeds)) < len(seeds):
         raise ValueError(f"claim {id!r}: expected none or 3 different seeds, received {seeds}")
@@ -189,20 +191,55 @@ def _check_protocol(
                 f"claim {id!r}, {d.label!r}: expected one value for each of {len(seeds)} seeds, "
                 f"received {d.n}"
             )
-    labels = [d.label for d in listed]
-    if len(set(labels)) < len(labels):
-        raise ValueError(f"claim {id!r}: expected one comparison a label, received {labels}")
+    _check_counted_once(id, listed)
     if left_out:
         raise ValueError(
-            f"claim {id!r}: expected every comparison that was printed, as evidence or also, "
+            f"claim {id!r}: expected every comparison that was made, as evidence or also, "
             f"received none for {left_out}"
         )
     for search in tuning:
-        if overlap := set(search.seeds) & set(seeds):
-            raise ValueError(
-                f"claim {id!r}: expected tuning seeds that no report uses, received "
-                f"{sorted(overlap)} in both"
-            )
+        _check_search(id, seeds, search)
+
+
+def _check_counted_once(id: str, listed: Sequence[Difference]) -> None:
+    labels = [d.label for d in listed]
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"claim {id!r}: expected one comparison a label, received {labels}")
+    seen: dict[tuple[float, ...], str] = {}
+    for d in listed:
+        if d.step:  # on a grid two comparisons may agree
+            continue
+        for values in {d.values, tuple(-v for v in d.values)}:
+            if values in seen:
+                raise ValueError(
+                    f"claim {id!r}: expected each comparison once, received the same values for "
+                    f"{seen[values]!r} and {d.label!r}"
+                )
+        seen[d.values] = d.label
+
+
+def _check_search(id: str, seeds: Sequence[int], search: Tuning) -> None:
+    """A search has seeds and examples of its own, enough of them, and no unsaid edge."""
+    if len(set(search.seeds)) < 3:
+        raise ValueError(
+            f"claim {id!r}, {search.id!r}: expected 3 tuning seeds, received {search.seeds}"
+        )
+    if overlap := set(search.seeds) & set(seeds):
+        raise ValueError(
+            f"claim {id!r}: expected tuning seeds that no report uses, received "
+            f"{sorted(overlap)} in both"
+        )
+    if edges := search.unsaid_edges():
+        raise ValueError(
+            f"claim {id!r}, {search.id!r}: expected a best rate inside each grid or edge=True, "
+            f"received an edge for {edges}"
+        )
+    both = reported.numbers & set(search.scored)
+    if len(both) > 1:  # two digits may share a number by chance, two pairs do not
+        raise ValueError(
+            f"claim {id!r}, {search.id!r}: expected tuning digits that no report uses, received "
+            f"{len(both)} of {len(search.scored)} sampled ones in both"
+        )
 
 
 def _check_verdict(id: str, verdict: str, evidence: Sequence[Difference], full: dict) -> None:
@@ -213,6 +250,13 @@ def _check_verdict(id: str, verdict: str, evidence: Sequence[Difference], full: 
                 f"claim {id!r}: comparisons {here}, but the evidence has {there}: "
                 "run make evidence for this chapter"
             )
+        for d, row in zip(evidence, full["evidence"], strict=True):
+            judged_by, asked = (row["margin"], row["equal"]), (d.margin, d.equal)
+            if judged_by != asked:
+                raise AssertionError(
+                    f"claim {id!r}, {d.label!r}: margin and equal are {asked}, but the evidence "
+                    f"was judged by {judged_by}: run make evidence for this chapter"
+                )
         said, whose = full["verdict"], "the full run's"
     elif evidence:
         said, whose = verdict_of(evidence), "the live"
@@ -251,7 +295,8 @@ def _here(row: Claim) -> str:
 
 def _comparisons(row: Claim) -> list[str]:
     """Each comparison of the full run as a line; of this run, where there is no other."""
-    return [describe(r) for r in row.full.get("evidence") or row.evidence]
+    beside = [f"beside the verdict: {describe(r)}" for r in row.full.get("also", [])]
+    return [describe(r) for r in row.full.get("evidence") or row.evidence] + beside
 
 
 def describe(row: dict) -> str:

@@ -16,7 +16,7 @@ __all__ = ["LEVEL", "Difference", "against_theory", "holm", "paired_difference",
 
 LEVEL = 0.05  # of a verdict, over all comparisons of the ledger together
 _POWERED = 0.8  # chance to decide that `seeds_to_decide` aims at
-_shown: list[Difference] = []  # formatted since the last claim
+_shown: list[Difference] = []  # made or formatted since the last claim
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,9 @@ def paired_difference(
             f"{label!r}: expected differences that vary, or step= for values on a grid, "
             f"received {len(values)} times {values[0]:g}"
         )
-    return Difference(values, label, unit, margin, equal, step)
+    made = Difference(values, label, unit, margin, equal, step)
+    _shown.append(made)
+    return made
 
 
 def against_theory(
@@ -258,7 +260,7 @@ def verdict_of(evidence: Sequence[Difference], ps: Sequence[float] | None = None
 
 
 def shown_since_last_claim() -> list[Difference]:
-    """The differences that were printed since this was asked for the last time."""
+    """The differences that were made or printed since this was asked for the last time."""
     shown = list(dict.fromkeys(_shown))
     _shown.clear()
     return shown

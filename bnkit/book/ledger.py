@@ -27,16 +27,22 @@ def difference_of(row: dict) -> Difference:
 def judge(claims: dict[str, dict]) -> None:
     """Write interval, p, adjusted p, outcome and verdict into every claim of the ledger.
 
-    All comparisons of all claims are one family (Holm).
+    All comparisons of all claims are one family (Holm). Those that decide nothing stand beside it.
     """
     rows = [row for claim in claims.values() for row in claim["evidence"]]
     differences = [difference_of(row) for row in rows]
     adjusted = holm([d.p for d in differences])
     for row, d, p in zip(rows, differences, adjusted, strict=True):
-        low, high = d.interval()
-        row |= {"mean": d.mean, "low": low, "high": high, "n": d.n, "p": d.p, "adjusted": p}
+        row |= _numbers(d) | {"adjusted": p}
         row |= {"outcome": d.outcome(p), "seeds_to_decide": d.seeds_to_decide()}
     for claim in claims.values():
+        for row in claim.get("also", []):
+            row |= _numbers(difference_of(row))
         if found := claim["evidence"]:
             ps = [row["adjusted"] for row in found]
             claim["verdict"] = verdict_of([difference_of(row) for row in found], ps)
+
+
+def _numbers(d: Difference) -> dict[str, float]:
+    low, high = d.interval()
+    return {"mean": d.mean, "low": low, "high": high, "n": d.n, "p": d.p}

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
+from bnkit.book.held_out import reported, scored_by
 from bnkit.book.ledger import read_ledger
 from bnkit.book.seeds import gathering
 
@@ -27,6 +28,8 @@ class Tuning:
         id: a slug, unique in the book.
         scores: side -> setting -> one score a tuning seed; higher is better.
         seeds: the tuning seeds.
+        scored: a sample of the examples that gave the scores, one number each.
+        said: sides whose best setting was taken although it may be an edge of the grid.
 
     Example:
         >>> t = Tuning("demo", {"BN": {0.1: [90.0], 0.3: [92.0], 1.0: [91.0]}}, [100])
@@ -37,6 +40,8 @@ class Tuning:
     id: str
     scores: dict[str, dict[float, list[float]]]
     seeds: list[int]
+    scored: list[int] = field(default_factory=list)
+    said: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def means(self, side: str) -> dict[float, float]:
         """The mean score of a side at each setting, in the order of the grid."""
@@ -54,15 +59,27 @@ class Tuning:
         """
         means = self.means(side)
         best = max(means, key=means.__getitem__)
-        if not edge and best in (min(means), max(means)):
+        if edge:
+            self.said.add(side)
+        elif best in (min(means), max(means)):
             raise ValueError(f"{self.id}, {side}: best at {best:g}, an edge of {list(means)}")
         return best
+
+    def unsaid_edges(self) -> list[str]:
+        """Sides whose best setting is an edge of their grid, which nobody said."""
+        found = []
+        for side in self.scores.keys() - self.said:
+            means = self.means(side)
+            if max(means, key=means.__getitem__) in (min(means), max(means)):
+                found.append(side)
+        return sorted(found)
 
     def _rows(self) -> list[list[str]]:
         grid = sorted({x for side in self.scores.values() for x in side})
         rows = [["", *(f"{x:g}" for x in grid)]]
         for side in self.scores:
-            means, best = self.means(side), self.best(side, edge=True)
+            means = self.means(side)
+            best = max(means, key=means.__getitem__)
             marks = [
                 f"{means[x]:.4g}{'*' if x == best else ''}" if x in means else "" for x in grid
             ]
@@ -78,7 +95,8 @@ class Tuning:
         table = f"<div style='overflow-x:auto' tabindex='0'>{table}</div>"
         plain = "\n".join("  ".join(f"{text:>9}" for text in row) for row in self._rows())
         plain += "\n* the best of its row"
-        return {TUNING_MIME_TYPE: asdict(self), "text/html": table, "text/plain": plain}
+        data = {name: value for name, value in asdict(self).items() if name != "said"}
+        return {TUNING_MIME_TYPE: data, "text/html": table, "text/plain": plain}
 
 
 def _row(side: str, *scores: str) -> str:
@@ -108,10 +126,14 @@ def tuned(id: str, search: Callable[[int], Mapping[str, Mapping[float, float]]])
         scores = {
             side: {float(x): v for x, v in grid.items()} for side, grid in known["scores"].items()
         }
-        return Tuning(id, scores, known["seeds"])
+        scored = known.get("scored", [])
+        if scored:
+            reported.listen()
+        return Tuning(id, scores, known["seeds"], scored)
     found: dict[str, dict[float, list[float]]] = {}
-    for seed in TUNING_SEEDS:
-        for side, grid in search(seed).items():
-            for setting, score in grid.items():
-                found.setdefault(side, {}).setdefault(float(setting), []).append(float(score))
-    return Tuning(id, found, list(TUNING_SEEDS))
+    with scored_by() as scored:
+        for seed in TUNING_SEEDS:
+            for side, grid in search(seed).items():
+                for setting, score in grid.items():
+                    found.setdefault(side, {}).setdefault(float(setting), []).append(float(score))
+    return Tuning(id, found, list(TUNING_SEEDS), scored.sample())
