@@ -1,10 +1,10 @@
 """What the page's Python does: opens a chapter's exercises, checks an answer, runs code.
 
 The checks are those of the notebook: the same files of `bnkit.book`, run over the page's torch.
-Decided by trying: over all exercises this torch names the mistakes that PyTorch names, and a check
-takes well under a second, so that nothing has to be baked when the book is built and nothing is
-written twice. What a check needs again and again, what each known mistake looks like, is computed
-piece by piece while the reader writes (`warm`).
+Decided by trying: over all exercises this torch names the mistakes that PyTorch names, so that
+nothing is written twice. Only what the known mistakes look like is found when the book is built
+(`baked.py`): the first wrong answer took seconds while a page computed them all, and takes a tenth
+of one now. Where that is missing it is computed piece by piece while the reader writes (`warm`).
 """
 
 from __future__ import annotations
