@@ -130,6 +130,11 @@ def page(tmp_path_factory):
     book = notebook(WRONG_THAT_PRINTS, STUB.split("\n\n")[0], CARD, PROGRESS)
     text = [*["A paragraph.\n\n" * 20] * 5, "### The equation", *["And another.\n\n" * 20] * 5]
     book.cells += [nbformat.v4.new_markdown_cell(source) for source in text]
+    book.cells.append(nbformat.v4.new_code_cell(LINK))
+    other = nbformat.v4.new_notebook(metadata=book.metadata)
+    text[text.index("### The equation")] = "## Which axes?"
+    other.cells = [nbformat.v4.new_markdown_cell(source) for source in text]
+    nbformat.write(other, home / "02_equations.ipynb")
     with jupyterlab(home, book, "03_two_modes.ipynb") as lab, chromium() as browser:
         yield run_all(browser, lab)
 
@@ -162,6 +167,23 @@ def test_code_that_was_edited_and_not_run_is_told_so_in_jupyterlab(page):
     card.get_by_role("button", name="Check again").click()
     card.get_by_text("Same code as last time: did you run your cell?").wait_for()
     assert "tried, 1 attempt" in page.locator(".bnkit-progress").inner_text()
+
+
+LINK = """
+from IPython.display import HTML
+from bnkit.book.reread import link
+HTML(link("02_equations.ipynb#Which axes?", "the axes"))
+"""
+
+
+def test_a_chapter_that_is_not_open_yet_opens_at_the_heading_in_jupyterlab(page):
+    page.evaluate("window.neverReloaded = true")
+    page.get_by_role("link", name="the axes").click()
+    heading = page.locator(".jp-RenderedMarkdown h2", has_text="Which axes?").first
+    heading.wait_for()
+    page.wait_for_function(IN_SIGHT, arg=heading.element_handle())
+    assert page.evaluate("window.neverReloaded")
+    page.get_by_role("tab", name="03_two_modes.ipynb").click()
 
 
 def test_the_section_to_reread_comes_into_sight_and_unsaved_edits_stay_in_jupyterlab(page):

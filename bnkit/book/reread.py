@@ -3,8 +3,9 @@
 A section is named as ``"02_equations.ipynb#Which axes?"``.
 
 - In a page of the site it is the chapter's page, at the heading.
-- JupyterLab opens the chapter beside the notebook, at the heading, where the link stands in an
-  output of its own; the same link in a widget of HTML would reload all of JupyterLab.
+- JupyterLab opens the chapter beside the notebook, where the link stands in an output of its own;
+  the same link in a widget of HTML would reload all of JupyterLab. It scrolls to the heading only
+  where the chapter is open, so the heading is scrolled to as soon as it is there.
 - VS Code opens the chapter in a tab.
 - Colab knows no neighbors: the published page opens in a new tab, as it does where the chapter does
   not lie beside the notebook.
@@ -19,6 +20,7 @@ import sys
 import unicodedata
 from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
@@ -36,8 +38,16 @@ def link(section: str, words: str) -> str:
     address, tab = _address(file, heading)
     if not address:
         return html.escape(words)
-    new = ' target="_blank" rel="noopener"' if tab else ""
-    return f'<a href="{html.escape(address)}"{new}>{html.escape(words)}</a>'
+    more = ' target="_blank" rel="noopener"' if tab else ""
+    if "#" in address and address.startswith(f"{quote(file)}#"):  # beside the notebook
+        more = f' onclick="{html.escape(" ".join(_until_in_sight().split()))}"'
+    return f'<a href="{html.escape(address)}"{more}>{html.escape(words)}</a>'
+
+
+@cache
+def _until_in_sight() -> str:
+    """What JupyterLab runs at a click."""
+    return files("bnkit.book").joinpath("static/reread.js").read_text(encoding="utf-8")
 
 
 def _address(file: str, heading: str) -> tuple[str, bool]:
