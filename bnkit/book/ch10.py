@@ -71,6 +71,12 @@ def _gradient(output: Tensor, leaf: Tensor) -> Tensor | None:
     return as_seen((torch.zeros_like(leaf) if found is None else found) * (leaf != 0))
 
 
+def _kept(norms: list[nn.Module]) -> Tensor | str:
+    """The running mean of the first normalization."""
+    mean = norms[0].running_mean if norms else None
+    return "none is kept" if mean is None else as_seen(mean)
+
+
 def _skips(mode: str, h: Tensor = BATCH, essential: bool = True) -> Probe:
     def run(cls: Callable) -> Facets:
         block = cls(2)
@@ -86,7 +92,7 @@ def _skips(mode: str, h: Tensor = BATCH, essential: bool = True) -> Probe:
             "layers with parameters": ", ".join(layers),
             "output": as_seen(output),
             f"gradient of h, {LOSS}": _gradient(output, leaf),
-            "running_mean": as_seen(norms[0].running_mean if norms else None),
+            "running_mean": _kept(norms),
         }
 
     return Probe({"h": h, "mode": mode}, run, essential)
