@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from forest_plot import forest_line
 
+from bnkit.book.claims import MIME_TYPE, Claim
 from bnkit.book.seeds import FULL
 
 ROOT = Path(__file__).parents[1]
@@ -127,6 +128,17 @@ def test_a_claim_is_measured_and_its_source_stands_in_the_bibliography(stem, row
     assert re.search(r"\d", row["measured"]), "no number"
     work = re.search(r"arxiv\.org/abs/([\d.]+)|doi\.org/([^)]+)", row["source"])
     assert (work[1] or work[2]).lower() in BIBLIOGRAPHY
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "chapters").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_a_callout_shows_the_numbers_of_the_ledger_as_it_is_now(path):
+    """One new comparison changes the adjusted p of all others."""
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for data in (output.get("data", {}) for output in cell.get("outputs", [])):
+            if row := data.get(MIME_TYPE):
+                now = Claim(**row, full=EVIDENCE["claims"][row["id"]])._repr_mimebundle_()
+                assert "".join(data["text/plain"]) == now["text/plain"], row["id"]
+                assert "".join(data["text/html"]) == now["text/html"], row["id"]
 
 
 def test_the_evidence_holds_no_claim_that_no_chapter_makes():
