@@ -252,6 +252,18 @@ def test_indexing_and_assignment_agree(array: tuple, index: list) -> None:
     agree(write, both(array))
 
 
+@pytest.mark.parametrize("equal_nan", [True, False])
+def test_closeness_agrees_for_each_two_special_numbers(equal_nan: bool) -> None:
+    special = [0.0, 1.0, 1.00001, 1.001, -1.0, math.inf, -math.inf, math.nan]
+    for pair in itertools.product(special, special):
+        values = [t.tensor([list(pair), [1.0, 2.0]]) for t in (torch, ours)]
+        agree(
+            lambda t, x: [f(x[:, 0], x[:, 1] - t.tensor([0.0, 1.0]), equal_nan=equal_nan)
+                          for f in (t.allclose, t.isclose)],
+            tuple(values),
+        )  # fmt: skip
+
+
 @few
 @given(arrays(), numbers)
 def test_masks_select_and_write_as_in_pytorch(array: tuple, limit: float) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from . import dtypes
 from .autograd.engine import record
@@ -460,10 +460,8 @@ def atan2(self: Tensor, other: Tensor) -> Tensor:
     )  # fmt: skip
 
 
-def isclose(
-    self: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> Tensor:
-    """Where two numbers are nearly equal."""
+def _nearness(rtol: float, atol: float, equal_nan: bool) -> Callable[[float, float], bool]:
+    """Whether two numbers are nearly equal."""
 
     def near(x: float, y: float) -> bool:
         if x == y:
@@ -476,7 +474,14 @@ def isclose(
             and math.fabs(x - y) <= atol + rtol * math.fabs(y)
         )
 
-    return _pairwise(near, self, other, dtypes.bool_)
+    return near
+
+
+def isclose(
+    self: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    """Where two numbers are nearly equal."""
+    return _pairwise(_nearness(rtol, atol, equal_nan), self, other, dtypes.bool_)
 
 
 def allclose(
@@ -485,14 +490,16 @@ def allclose(
     """Whether all numbers are nearly equal."""
     if self.dtype is not other.dtype:
         raise RuntimeError(f"{self.dtype} did not match {other.dtype}")
-    return all_of(isclose(self, other, rtol, atol, equal_nan))
+    if self.shape != other.shape:
+        return all_of(isclose(self, other, rtol, atol, equal_nan))
+    return all_of(map(_nearness(rtol, atol, equal_nan), self.values(), other.values()))
 
 
-def all_of(x: Tensor) -> bool:
-    """Whether all truth values hold."""
+def all_of(x: Tensor | Iterable[bool]) -> bool:
+    """Whether all truth values hold; the first that does not ends it."""
     from builtins import all as every
 
-    return every(x.values())
+    return every(x.values() if isinstance(x, Tensor) else x)
 
 
 def equal(self: Tensor, other: Tensor) -> bool:
