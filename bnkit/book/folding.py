@@ -400,6 +400,11 @@ FOLD_FORWARD = Exercise(
             tuple(Patch("(conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3))", way) for way in (
                 "(conv.weight * c.view(1, -1, 1, 1)).mean((1, 2, 3))",
                 "(conv.weight * c.view(1, -1, 1, 1)).sum((2, 3)).mean(1)"))),
+        Mistake("shift not summed over inputs and pixels", WRONG,
+            ".sum((1, 2, 3)) -> .sum((2, 3))",
+            "Print the shape of your bias. How many numbers does a bias have for each output?",
+            (".sum((1, 2, 3)) -> .sum((1, 3))", ".sum((1, 2, 3)) -> .sum((1, 2))",
+             ".sum((1, 2, 3)) -> .sum(1)")),
         Mistake("shift of one pixel only", WRONG,
             "(conv.weight * c.view(1, -1, 1, 1)).sum((1, 2, 3)) -> (conv.weight[:, :, 0, 0] * "
             "c).sum(1)",
