@@ -151,7 +151,7 @@ CAUSES: list[tuple[str, str, str]] = [
     ("ZeroDivisionError", r"", "The divisor is 0 for this input. What should hold there?"),
     ("KeyError", r"'?([^']*)'?", "There is no entry {1}. Print the keys."),
     ("RecursionError", r"", "A function calls itself without end."),
-    ("(FileNotFoundError|PermissionError|OSError)", r"",
+    ("FileNotFoundError", r"",
      "The file is not there. The check runs in a folder of its own."),
     ("(SystemExit|KeyboardInterrupt)", r"", "Your code ends the program. Return a value instead."),
     ("AssertionError", r"", "An assertion in your code does not hold for this input."),

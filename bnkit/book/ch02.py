@@ -193,11 +193,13 @@ def _up_to_a_turn(returned: object, x: Tensor, eps: float) -> Facets:
     seen, centered = as_seen(returned), as_seen(x - x.mean(0))
     if isinstance(seen, str) or seen.shape != x.shape:
         return {"output": seen}
-    cov = centered.T @ centered / len(x) + eps * torch.eye(x.shape[1], dtype=seen.dtype)
-    products = centered @ torch.linalg.solve(cov, centered.T)  # of all rows, however turned
-    white = torch.allclose(seen @ seen.T, products, rtol=1e-3, atol=1e-3)
-    turned = white and not _is_root(centered.T @ seen)
-    return {"output": None if turned else seen, "turned": "yes" if turned else "no"}
+    for count, turned in ((len(x), "yes"), (len(x) - 1, "yes, and divided by N − 1")):
+        cov = centered.T @ centered / count + eps * torch.eye(x.shape[1], dtype=seen.dtype)
+        products = centered @ torch.linalg.solve(cov, centered.T)  # of all rows, however turned
+        white = torch.allclose(seen @ seen.T, products, rtol=1e-3, atol=1e-3)
+        if white and not _is_root(centered.T @ seen):
+            return {"output": None, "turned": turned}
+    return {"output": seen, "turned": "no"}
 
 
 def _is_root(matrix: Tensor) -> bool:

@@ -216,6 +216,20 @@ def _moves_after(freeze: Callable) -> Facets:
     }
 
 
+def _moves_of_images(freeze: Callable) -> Facets:
+    """The same where images and volumes are normalized outside, and rows in a block."""
+    rows = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(2))
+    outside = [nn.Unflatten(1, (2, 1, 1)), nn.BatchNorm2d(2)]
+    model = nn.Sequential(*outside, nn.Unflatten(3, (1, 1)), nn.BatchNorm3d(2), rows).train()
+    freeze(model)
+    model(torch.tensor([[1.0, 5.0], [3.0, 7.0]]))
+    return {
+        "statistics of images outside": _moved(model[1]),
+        "statistics of volumes outside": _moved(model[3]),
+        "statistics of rows in a block": _moved(rows[1]),
+    }
+
+
 _FREEZE = Exercise(
     name="freeze",
     chapter=CHAPTER,
@@ -235,7 +249,8 @@ _FREEZE = Exercise(
             {"model": "Linear → BatchNorm1d → Dropout → (BatchNorm1d → BatchNorm2d → "
              "(BatchNorm2d → BatchNorm3d)) → BatchNorm1d"},
             _moves_after,
-        )
+        ),
+        Probe({"model": "BatchNorm2d → BatchNorm3d → (BatchNorm1d)"}, _moves_of_images),
     ],
     mistakes=FREEZE,
     section=EVAL,

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
-from itertools import combinations, pairwise, product
+from itertools import combinations, pairwise, permutations, product
 
 import torch
 import torch.nn.functional as F
@@ -24,9 +24,10 @@ from torch import nn
 
 from bnkit.book.guard import apart, put_back
 from bnkit.book.judge import judge
+from bnkit.book.later import Run
 from bnkit.book.observe import Observation, Probe, first_difference
 from bnkit.book.result import CheckResult, Sample
-from bnkit.book.run import LIMIT, Outcome, run_limited
+from bnkit.book.run import LIMIT, Outcome, run_limited, run_ours
 from bnkit.book.slips import Slip, slips_of
 from bnkit.book.theirs import own_line
 
@@ -199,9 +200,9 @@ class Exercise:
             return changes[0]
         return execute(compose(self.source, *changes), self.answer)
 
-    def both(self, first: Change, second: Change) -> Callable | None:
-        """The answer that makes two changes at once, in whichever order they can be made."""
-        for order in ((first, second), (second, first)):
+    def together(self, *changes: Change) -> Callable | None:
+        """The answer that makes all changes at once, in whichever order they can be made."""
+        for order in permutations(changes):
             try:
                 return self.build(*order)
             except (TypeError, ValueError, SyntaxError):
@@ -215,7 +216,7 @@ class Exercise:
     @cached_property
     def expected(self) -> list[Observation]:
         """What each probe sees of the right answer."""
-        seen = _ours(partial(self.observe, self.oracle))
+        seen = run_ours(partial(self.observe, self.oracle))
         if fault := next((each.error or each.returned for each in seen if each.fell), None):
             raise RuntimeError(f"got {fault} from the oracle of {self.name}, expected results")
         return seen
@@ -226,30 +227,25 @@ class Exercise:
         return [(mistake, change) for mistake in self.mistakes for change in mistake.versions]
 
     @cached_property
-    def known(self) -> list[tuple[Mistake, list[Observation]]]:
-        """What each probe sees of them."""
-        return [
-            (mistake, _ours(partial(self.observe, self.build(change))))
-            for mistake, change in self.versions
-        ]
+    def known(self) -> list[tuple[Mistake, Sequence[Observation]]]:
+        """What each probe sees of them, once somebody looks."""
+        return [(mistake, Run(self.probes, partial(self.build, c))) for mistake, c in self.versions]
 
     @cached_property
-    def slips(self) -> list[tuple[Mistake, list[Observation]]]:
-        """The same of every slip that changes a result, and does not raise everywhere."""
-        found = []
-        essential = [i for i, probe in enumerate(self.probes) if probe.essential]
-        for slip in slips_of(self.source):
-            mistake = Mistake(slip.name, self.section, partial(_slipped, self, slip), slip.hint)
-            run = run_limited(lambda slip=slip: self.observe(_slipped(self, slip)), 1.0).value
-            silent = run and all(run[i].error for i in essential)
-            if run and not silent and any(map(first_difference, self.expected, run)):
-                found.append((mistake, run))
-        return found
+    def slips(self) -> list[tuple[Mistake, Sequence[Observation]]]:
+        """The same of every slip."""
+        return [
+            (
+                Mistake(slip.name, self.section, partial(_slipped, self, slip), slip.hint),
+                Run(self.probes, partial(_slipped, self, slip), seconds=1.0),
+            )
+            for slip in slips_of(self.source)
+        ]
 
     def warm(self) -> None:
         """Import what the probes import, and leave nothing right lying about for the answer."""
         if self.__dict__.pop("expected", None) is None:
-            _ours(partial(self.observe, self.oracle))
+            run_ours(partial(self.observe, self.oracle))
 
     def ready_made(self, names: Iterable[str]) -> str:
         """Those of the ready-made calls that the exercise does not ask for, in words."""
@@ -262,22 +258,12 @@ class Exercise:
     def of_solution(self) -> set[str]:
         """The ready-made calls of the solution."""
         answer = execute(self.source, self.answer)
-        seen = _ours(lambda: [Observation.of(probe, answer) for probe in self.probes])
+        seen = run_ours(lambda: [Observation.of(probe, answer) for probe in self.probes])
         return {name for each in seen for name in each.ready_made}
 
 
 def _slipped(exercise: Exercise, slip: Slip) -> Callable:
     return execute(slip.source, exercise.answer)
-
-
-def _ours(work: Callable[[], list[Observation]]) -> list[Observation]:
-    """What our own code returns, with the random numbers that an answer meets too."""
-    outcome = run_limited(work, 60.0)
-    if outcome.interrupted:
-        raise KeyboardInterrupt
-    if outcome.exception is not None:
-        raise outcome.exception
-    return outcome.value
 
 
 def compose(source: str, *changes: Change) -> str:
@@ -302,7 +288,7 @@ def pairs(exercise: Exercise) -> Iterator[tuple[Mistake, Mistake, Callable]]:
     """Every two mistakes that patches make at once, in order, and an answer that makes both."""
     for first, second in combinations(exercise.mistakes, 2):
         for changes in product(first.versions, second.versions):
-            if answer := exercise.both(*changes):
+            if answer := exercise.together(*changes):
                 yield first, second, answer
 
 

@@ -10,7 +10,8 @@ from collections.abc import Collection, Sequence
 
 from bnkit.book.exercise import Change, Mistake
 
-__all__ = ["AFFINE", "AXES", "BACKWARD", "EPSILON", "EPSILONS", "EQUATIONS", "GRAPH", "IMAGES"]
+__all__ = ["AFFINE", "AXES", "BACKWARD", "EPSILON", "EPSILONS", "EQUATIONS"]
+__all__ += ["GAMMA_FIRST", "GRAPH", "IMAGES"]
 __all__ += ["REMOVED", "STATISTICS", "THREE_TERMS", "TWO_FORMULAS", "UNDO", "WHICH_VARIANCE", "Row"]
 __all__ += ["WRONG_GRADIENTS", "shared"]
 
@@ -120,6 +121,12 @@ AFFINE: list[Row] = [  # {line}: {w} * {x} + {b}
         ("{line} -> {w0} * {x} + {b0}",)),
 ]  # fmt: skip
 
+GAMMA_FIRST: list[Row] = [  # x_hat = (x - mean) / ..., then {w} * x_hat
+    ("only x multiplied by gamma, not its mean", UNDO,
+        "Set weight to 0. Your output should be bias alone: what else is left of it?",
+        (("x_hat = (x - mean) -> x_hat = ({w} * x - mean)", "{w} * x_hat -> x_hat"),)),
+]  # fmt: skip
+
 _X_VAR = "((x - mean) ** 2).mean({axes})"
 _MEAN = "mean = x.mean({axes})"
 _RIGHT_VAR = f"{_X_VAR} -> x.var({{axes}}, unbiased=False)"  # around the right mean, all the same
@@ -178,7 +185,10 @@ STATISTICS: list[Row] = [  # mean = x.mean({axes}), then the mean of ((x - mean)
          "torch.sqrt(var + eps) -> torch.sqrt(torch.sqrt(var) + eps)")),
     ("divided by the variance", EQUATIONS,
         "If x is in meters, the variance is in square meters. In which unit is your x_hat?",
-        ("torch.sqrt(var + eps) -> (var + eps)", "torch.sqrt(var + eps) -> (var + eps) ** 2")),
+        ("torch.sqrt(var + eps) -> (var + eps)",)),
+    ("a square in place of the root", EQUATIONS,
+        "Which operation turns a variance into a standard deviation?",
+        ("torch.sqrt(var + eps) -> (var + eps) ** 2",)),
     ("multiplied by the standard deviation", EQUATIONS,
         "A feature with a large spread should be made smaller. Try one with spread 100.",
         ("/ torch.sqrt -> * torch.sqrt",)),

@@ -51,6 +51,9 @@ class _Moving:
 _OF_MEAN, _OF_VAR = _Moving("running_mean", "mean"), _Moving("running_var", "var")
 
 
+_SPREAD = ("mean, var = x.mean(dim=0), x.var(dim=0) -> mean = x.mean(dim=0)\n"
+    "    var = x.var(dim=0) + {0}(mean - running_mean) ** 2")  # fmt: skip
+
 RUNNING_STATISTICS = [
     Mistake("momentum on the wrong side", RUNNING, (_OF_MEAN.wrong_side, _OF_VAR.wrong_side),
         "With momentum 0.1, how much of the old value should be left after one batch? "
@@ -70,6 +73,11 @@ RUNNING_STATISTICS = [
         "With momentum 0.5, how much of the new value comes in? Follow it through your lines.",
         (("momentum * mean -> momentum * (1 - momentum) * mean",
           "momentum * var -> momentum * (1 - momentum) * var"),)),
+    Mistake("the move of the mean added to the variance", RUNNING,
+        _SPREAD.format("(1 - momentum) * "),
+        "Two equal batches with different means: PyTorch averages their variances. Is the distance "
+        "of the means in it?",
+        (_SPREAD.format(""),)),
     Mistake("biased running variance", UNBIASED, "x.var(dim=0) -> x.var(dim=0, unbiased=False)",
         "The running variance estimates that of all data from a few. By which number must the "
         "sum of squares be divided for that?"),

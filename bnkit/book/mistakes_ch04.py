@@ -43,6 +43,13 @@ _PARAMETERS: list[Row] = [  # {w}, and grad_weight and grad_bias as {gw} and {gb
         "Which quantity is multiplied by weight in the forward pass?",
         ("{gw} -> (grad_output * x).{sum}", "{gw} -> (grad_output * centered).{sum}",
          "{gw} -> (grad_output * projected).{sum}")),
+    ("another x_hat in grad_weight than in the forward pass", GRAPH,
+        "The derivative with respect to weight is x_hat itself. Where does epsilon stand in yours, "
+        "and which variance is it?",
+        tuple(f"{{gw}} -> (grad_output * centered / {root}).{{sum}}" for root in (
+            "(torch.sqrt((centered**2).{mean}) + eps)", "torch.sqrt((centered**2).{mean})",
+            "torch.sqrt((centered**2).{mean} + 1e-5)", "((centered**2).{mean} + eps)",
+            "torch.sqrt((centered**2).{keeping} / ({count} - 1) + eps)"))),
     ("grad_weight and grad_bias averaged", GRAPH,
         "Every example adds to the gradient of a shared parameter. Is the loss averaged by the "
         "layer, or before it?",
@@ -118,6 +125,7 @@ _IMAGES = {"g": "grad_output", "mean": "mean(dims, keepdim=True)", "other": "x.n
     "keeping": "sum(dims, keepdim=True)", "across": "mean((1, 2, 3), keepdim=True)",
     "count": "(x.numel() / x.shape[1])"}  # fmt: skip
 _GW, _GB = "(grad_output * x_hat).sum(dims)", "grad_output.sum(dims)"
+_HALF = ("sum(0).mean((1, 2))", "mean(0).sum((1, 2))")
 _SUMMED = ".sum(dims), grad_output.sum(dims) -> .sum((0, 2, 3)), grad_output.sum((0, 2, 3))"
 _ROOT_2D = "torch.sqrt((centered**2).mean(dims, keepdim=True) + eps)"
 
@@ -154,6 +162,15 @@ BACKWARD_2D = [
          "sum(dims), grad_output.sum(dims) -> sum((0, 3)), grad_output.sum((0, 3))",
          Patch("sum(dims)", "sum(dims, keepdim=True)", all=True),
          f"{_GW}, {_GB} -> grad_output * x_hat, grad_output")),
+    Mistake("summed over the examples alone, or over the pixels alone", GRAPH,
+        (f"{_GW} -> (grad_output * x_hat).sum(0).mean((1, 2))",
+         f", {_GB} -> , grad_output.sum(0).mean((1, 2))"),
+        "Every pixel of every image adds to the gradient of its channel's weight. Which of them "
+        "do you average?",
+        ((f"{_GW} -> (grad_output * x_hat).mean(0).sum((1, 2))",
+          f", {_GB} -> , grad_output.mean(0).sum((1, 2))"),
+         *(f"{_GW} -> (grad_output * x_hat).{way}" for way in _HALF),
+         *(f", {_GB} -> , grad_output.{way}" for way in _HALF))),
     Mistake("weight not reshaped", IMAGES, "weight.view(shape) -> weight",
         "A tensor of shape (C,) lines up with the last axis of (N, C, H, W). Which axis is that?",
         ("(1, -1, 1, 1) -> (-1, 1, 1, 1)", "(1, -1, 1, 1) -> (1, 1, -1, 1)")),

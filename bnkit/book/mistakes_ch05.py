@@ -186,6 +186,9 @@ REESTIMATE = [
     Mistake("a batch left out", PLAIN_AVERAGE, "in batches -> in batches[1:]",
         "How many batches come in, and how many does your loop see?",
         ("in batches -> in batches[:-1]", "in batches -> in batches[::2]")),
+    Mistake("a batch fed twice", PLAIN_AVERAGE, "in batches -> in [batches[0], *batches]",
+        "Print num_batches_tracked afterwards. How many batches came in?",
+        ("in batches -> in [*batches, batches[-1]]",)),
     Mistake("batches counted from two", PLAIN_AVERAGE,
         "    with torch ->     for m in model.modules():\n        if isinstance(m, (nn.BatchNorm1d,"
         " nn.BatchNorm2d)):\n            m.num_batches_tracked += 1\n    with torch",

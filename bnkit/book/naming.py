@@ -6,16 +6,19 @@ the answer itself is over.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import itemgetter
+from itertools import chain, islice
+from operator import itemgetter, mul
 
 from torch import Tensor
 
 from bnkit.book.observe import Observation, first_difference, looks_alike
 
-__all__ = ["Likeness", "alike", "differ", "kind_differs", "likely_pairs", "no_gradient", "partly"]
+__all__ = ["Likeness", "alike", "differ", "kind_differs", "likely_pairs", "nearness"]
+__all__ += ["no_gradient", "partly"]
 
 NOTHING = "It returned None. Is there a return at the end?"
 ANOTHER_KIND = (
@@ -25,18 +28,31 @@ ANOTHER_KIND = (
 Run = Sequence[Observation]
 Key = tuple[int, str]
 
+FEW, TINY = 24, 1e-12
+SHORTLIST = 40  # versions of mistakes that are looked at in slow probes, too
+
 
 def differ(some: Run, others: Run) -> bool:
     """Whether any probe tells two runs apart."""
     return any(first_difference(a, b) for a, b in zip(some, others, strict=True))
 
 
-def alike(runs: Sequence[tuple[object, Run]], seen: Run, looked_at: Sequence[int]) -> list:
-    """Whatever looks like what was seen; the probes that need not be looked at decide a tie."""
-    view = [seen[i] for i in looked_at]
-    fits = [(m, run) for m, run in runs if not differ([run[i] for i in looked_at], view)]
-    exact = [(m, run) for m, run in fits if not differ(run, seen)]
-    return list({id(m): m for m, _ in exact or fits}.values())
+def alike(
+    runs: Sequence[tuple[object, Run]], seen: Run, looked_at: Sequence[int], gradients: bool = True
+) -> list:
+    """Whatever looks like what was seen; the probes that need not be looked at decide a tie.
+
+    A run is looked at up to the first probe that tells it apart.
+    """
+
+    def fits(run: Run, at: Iterable[int]) -> bool:
+        pairs = ((run[i], seen[i]) for i in at)
+        pairs = pairs if gradients else ((a.values(), b.values()) for a, b in pairs)
+        return not any(first_difference(a, b) for a, b in pairs)
+
+    found = [(m, run) for m, run in runs if fits(run, looked_at)]
+    exact = [(m, run) for m, run in found if fits(run, range(len(seen)))]
+    return list({id(m): m for m, _ in exact or found}.values())
 
 
 @dataclass(frozen=True)
@@ -64,12 +80,13 @@ class _Compared:
     expected: Run
     seen: Run
     runs: Sequence[tuple[object, Run]]
+    at: Sequence[int]  # the probes that are looked at
 
     @cached_property
     def keys(self) -> list[Key]:
         return [
             (i, name)
-            for i in range(len(self.seen))
+            for i in self.at
             if not self.seen[i].fell  # what raised says nothing of its values
             for name in dict.fromkeys([*self.expected[i].facets, *self.seen[i].facets])
             if None not in (self.expected[i].facets.get(name, 0), self.seen[i].facets.get(name, 0))
@@ -83,9 +100,25 @@ class _Compared:
             masks.setdefault(name, []).append(1 << bit)
         return [sum(bits) for bits in masks.values() if len(bits) > 1]
 
+    @property
+    def whole(self) -> int:
+        return (1 << len(self.keys)) - 1
+
     @cached_property
     def own(self) -> Likeness:
         return Likeness.of(self.seen, self.expected, self.seen, self.keys)
+
+    @cached_property
+    def close(self) -> list[float]:
+        """How close each run is to what was seen, summed over the results."""
+        given = [_numbers(self.seen[i].facets.get(name)) for i, name in self.keys]
+        return [
+            sum(
+                _closeness(_numbers(run[i].facets.get(name)), numbers)
+                for (i, name), numbers in zip(self.keys, given, strict=True)
+            )
+            for _, run in self.runs
+        ]
 
     @cached_property
     def each(self) -> list[Likeness]:
@@ -93,15 +126,59 @@ class _Compared:
 
 
 def likely_pairs(
-    expected: Run, seen: Run, runs: Sequence[tuple[object, Run]]
+    expected: Run, seen: Run, runs: Sequence[tuple[object, Run]], quick: Sequence[int] = ()
 ) -> list[tuple[int, int]]:
     """Every two runs of two mistakes, those first that together would give what was seen.
 
-    Where one mistake alone shows, both together should look like it; where neither does, right. Of
-    what is as likely, the first ways to make a mistake come first.
+    Where one mistake alone shows, both together should look like it; where neither does, right; and
+    one of the two should be close to what was seen, or on a line with it. Of what is as likely, the
+    first ways to make a mistake come first. The quick probes decide whose
+    other probes are worth looking at.
     """
-    told = _Compared(expected, seen, runs)
-    own, each, everything = told.own.right, told.each, (1 << len(told.keys)) - 1
+    if not quick:
+        return _ranked(_Compared(expected, seen, runs, range(len(seen))))
+    left = _uncontradicted(expected, seen, runs, quick)
+    rough = _Compared(expected, seen, [runs[i] for i in left], quick)
+    hidden = [i for i, seems in enumerate(rough.each) if not ~seems.right & rough.whole]
+    likely = dict.fromkeys([*hidden, *chain.from_iterable(_ranked(rough))])
+    chosen = sorted(left[i] for i in islice(likely, len(hidden) + SHORTLIST))
+    told = _Compared(expected, seen, [runs[i] for i in chosen], range(len(seen)))
+    return [(chosen[i], chosen[j]) for i, j in _ranked(told)]
+
+
+def _numbers(value: object) -> list[float]:
+    """The first numbers of a result; none where it is a text."""
+    return value.flatten()[:FEW].tolist() if isinstance(value, Tensor) else []
+
+
+def _closeness(a: list[float], b: list[float]) -> float:
+    """1 for the same numbers, one half for others on a line with them, 0 for too few."""
+    pairs = [(x, y) for x, y in zip(a, b, strict=False) if math.isfinite(x) and math.isfinite(y)]
+    if len(a) != len(b) or len(pairs) < 3:
+        return 0.0
+    a, b = zip(*pairs, strict=True)
+    apart = math.dist(a, b) / (math.hypot(*a) + math.hypot(*b) + TINY)
+    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
+    a, b = [x - mean_a for x in a], [y - mean_b for y in b]
+    line = sum(map(mul, a, b)) / (math.hypot(*a) * math.hypot(*b) + TINY)
+    return (1 - apart + line**4) / 2
+
+
+def _uncontradicted(
+    expected: Run, seen: Run, runs: Sequence[tuple[object, Run]], at: Iterable[int]
+) -> list[int]:
+    """Which runs do not show where all is right; probe by probe, so that few are looked at."""
+    left = list(range(len(runs)))
+    for i in at:
+        told = _Compared(expected, seen, [runs[j] for j in left], [i])
+        pairs = zip(left, told.each, strict=True)
+        left = [j for j, seems in pairs if not told.own.right & ~seems.right]
+    return left
+
+
+def _ranked(told: _Compared) -> list[tuple[int, int]]:
+    runs = told.runs
+    own, each, everything = told.own.right, told.each, told.whole
 
     def score(a: Likeness, b: Likeness) -> int:
         neither = a.right & b.right
@@ -111,10 +188,15 @@ def likely_pairs(
         odd = (one & ~a.same).bit_count() + (other & ~b.same).bit_count()
         return fits - odd - 3 * (neither & ~own).bit_count() - (both & own).bit_count()
 
+    def fits(i: int, j: int) -> float:
+        nearer, other = max(close[i], close[j]), min(close[i], close[j])
+        return score(each[i], each[j]) + 2 * nearer + other
+
+    close = told.close
     makers = [id(mistake) for mistake, _ in runs]
     rank = [makers[:i].count(makers[i]) for i in range(len(makers))]
     found = [
-        (-score(each[i], each[j]), rank[i] + rank[j], j, i)
+        (-fits(i, j), rank[i] + rank[j], j, i)
         for i in range(len(each))
         for j in range(i)
         if makers[i] != makers[j]
@@ -122,12 +204,21 @@ def likely_pairs(
     return [(j, i) for *_, j, i in sorted(found)]
 
 
-def partly(expected: Run, seen: Run, runs: Sequence[tuple[object, Run]]) -> object | None:
+def nearness(expected: Run, seen: Run, run: Run) -> float:
+    """How near a run is to what was seen: 2 for each result that is alike, less for each other."""
+    told = _Compared(expected, seen, [(None, run)], range(len(seen)))
+    return 2 * told.each[0].same.bit_count() + told.close[0]
+
+
+def partly(
+    expected: Run, seen: Run, runs: Sequence[tuple[object, Run]], quick: Sequence[int] = ()
+) -> object | None:
     """The mistake that explains a whole quantity in all probes, and contradicts nothing.
 
     One probe alone would not do: there many mistakes give the same. None where several fit.
     """
-    told = _Compared(expected, seen, runs)
+    runs = [runs[i] for i in _uncontradicted(expected, seen, runs, quick)]
+    told = _Compared(expected, seen, runs, range(len(seen)))
     own, masks = told.own.right, told.masks
     found: dict[int, tuple[int, object]] = {}
     for likeness, (mistake, _) in zip(told.each, runs, strict=True):

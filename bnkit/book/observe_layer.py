@@ -44,14 +44,15 @@ def layer_probes(size: tuple[int, ...]) -> list[Probe]:
         Probe(seen | {"mode": "training"}, lambda cls: _training(cls, pair)),
         Probe({"x": other, "mode": "training"}, lambda cls: _gradient(cls, other)),
         Probe(after, lambda cls: _running(cls, other)),
-        Probe(after, lambda cls: _evaluation(cls, other)),
-        Probe(after, lambda cls: _kept(cls, other)),
-        Probe(after, lambda cls: _modes(cls, other)),
+        Probe(after, lambda cls: _evaluation(cls, other), slow=True),
+        Probe(after, lambda cls: _kept(cls, other), slow=True),
+        Probe(after, lambda cls: _modes(cls, other), slow=True),
         Probe({"x": other / 8, "eps": 0.5, "momentum": 0.3}, lambda cls: _arguments(cls, other)),
-        Probe({"x": other}, lambda cls: _count(cls, other), essential=False),
-        Probe(after, lambda cls: _gradient_in_evaluation(cls, other), essential=False),
+        Probe({"x": other}, lambda cls: _count(cls, other), essential=False, slow=True),
+        Probe(after, lambda cls: _gradient_in_evaluation(cls, other), essential=False,
+            slow=True),
         Probe({"x": many, "mode": "training, then evaluation"}, lambda cls: _many(cls, many),
-            essential=False),
+            essential=False, slow=True),
     ]  # fmt: skip
 
 

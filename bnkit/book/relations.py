@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -143,7 +144,8 @@ def _of_one(
     if not wrong or not any(a.numel() for a, _ in wrong):
         return None
     found = _shape(name, pairs) or _other(name, both, inputs) or _elementwise(name, pairs)
-    return found or _by_counts(name, pairs, inputs) or _constant(name, pairs)
+    found = found or _by_counts(name, pairs, inputs) or _constant(name, pairs)
+    return found or _up_to(name, pairs)
 
 
 def _shape(name: str, pairs: Numbers) -> Relation | None:
@@ -154,6 +156,30 @@ def _shape(name: str, pairs: Numbers) -> Relation | None:
         shapes = f"{tuple(b.shape)} in place of {tuple(a.shape)}"
         return Relation(f"{name}: the right numbers with shape {shapes}", "Print its shape.")
     return None
+
+
+def _up_to(name: str, pairs: Numbers) -> Relation | None:
+    """Right up to the same place along an axis, and nowhere beyond; smaller probes are right."""
+    wrong = [(a, b) for a, b in pairs if not _same(a, b)]
+    if any(a.shape != b.shape for a, b in wrong):
+        return None
+    differ = [~torch.isclose(a, b, rtol=RTOL, atol=ATOL, equal_nan=True) for a, b in wrong]
+    for axis in range(min(d.dim() for d in differ)):
+        first = {_first_along(d, axis) for d in differ}
+        at = first.pop()
+        small = all(a.dim() > axis and a.shape[axis] <= at for a, b in pairs if _same(a, b))
+        if at and not first and small and len(pairs) > len(wrong):
+            words = f"right for the first {at} along axis {axis}, and wrong beyond"
+            hint = f"Which of your lines knows of {at}? Make an input with {at + 1}."
+            return Relation(f"{name}: {words}", hint)
+    return None
+
+
+def _first_along(differ: Tensor, axis: int) -> int:
+    """The first place along an axis with a difference, from which on every place has one."""
+    along = differ.movedim(axis, 0).flatten(1).any(1) if differ.dim() > 1 else differ
+    first = int(along.int().argmax())
+    return first if bool(along[first:].all()) else 0
 
 
 def _other(
@@ -223,6 +249,12 @@ def _counts(inputs: Inputs) -> Iterator[tuple[str, list[float]]]:
             yield given, [float(v) for v in values]
 
 
+def _simple(factor: float) -> float:
+    """The simple fraction that a factor is within what a check sees, or else the factor."""
+    near = float(Fraction(factor).limit_denominator(8))
+    return near if near and abs(near - factor) <= RTOL * abs(near) else factor
+
+
 def _constant(name: str, pairs: Numbers) -> Relation | None:
     """One factor, or one number added, everywhere."""
     if any(a.shape != b.shape for a, b in pairs):
@@ -235,6 +267,7 @@ def _constant(name: str, pairs: Numbers) -> Relation | None:
     at = right.abs().argmax()
     factor, added = (received / right)[at], (received - right)[at]
     if factor and torch.allclose(factor * right, received, rtol=RTOL, atol=ATOL):
+        factor = _simple(float(factor))
         return Relation(f"{name}: {factor:.4g} times the right one", "Where does the factor arise?")
     if torch.allclose(right + added, received, rtol=RTOL, atol=ATOL):
         side = "large" if added > 0 else "small"
