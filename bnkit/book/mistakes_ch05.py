@@ -133,6 +133,10 @@ _NONE = "module.momentum = None  # a plain average"
 
 _LOOP = """for x in batches:
             model(x)"""
+# in the loop's body, so that no batch left out can make up for it
+_TWICE = """            model(x) ->             model(x)
+            if x is batches[{}]:
+                model(x)"""
 
 
 _EACH, _ALL = "torch.stack([x.{0} for x in rows]).{1}", "torch.cat(rows).{0}"
@@ -186,9 +190,8 @@ REESTIMATE = [
     Mistake("a batch left out", PLAIN_AVERAGE, "in batches -> in batches[1:]",
         "How many batches come in, and how many does your loop see?",
         ("in batches -> in batches[:-1]", "in batches -> in batches[::2]")),
-    Mistake("a batch fed twice", PLAIN_AVERAGE, "in batches -> in [batches[0], *batches]",
-        "Print num_batches_tracked afterwards. How many batches came in?",
-        ("in batches -> in [*batches, batches[-1]]",)),
+    Mistake("a batch fed twice", PLAIN_AVERAGE, _TWICE.format("0"),
+        "Print num_batches_tracked afterwards. How many batches came in?", (_TWICE.format("-1"),)),
     Mistake("batches counted from two", PLAIN_AVERAGE,
         "    with torch ->     for m in model.modules():\n        if isinstance(m, (nn.BatchNorm1d,"
         " nn.BatchNorm2d)):\n            m.num_batches_tracked += 1\n    with torch",
