@@ -84,7 +84,7 @@ install: $(ALL_READY)
 	@echo 'Installed. Open the chapters with: make lab'
 
 test: $(ALL_READY) html lint
-	$(PYTEST) $(UNIT) $(CHAPTERS) $(NBVAL)
+	$(PYTEST) $(CHAPTERS) $(UNIT) $(NBVAL) --no-loadscope-reorder
 
 test-unit: $(ALL_READY)
 	$(PYTEST) $(UNIT) --ignore=tests/test_book.py -n 2 --dist loadfile

@@ -39,6 +39,12 @@ def reader(tmp_path_factory):
     return pypdf.PdfReader(out / "book.pdf")
 
 
+@pytest.fixture(scope="module")
+def texts(reader) -> list[str]:
+    """The text of each page: reading it takes pypdf a minute."""
+    return [page.extract_text() for page in reader.pages]
+
+
 def links(reader) -> list:
     found = []
     for page in reader.pages:
@@ -47,12 +53,14 @@ def links(reader) -> list:
     return found
 
 
-def test_every_chapter_has_a_bookmark_of_the_first_rank_to_the_page_that_it_opens(reader) -> None:
+def test_every_chapter_has_a_bookmark_of_the_first_rank_to_the_page_that_it_opens(
+    reader, texts: list[str]
+) -> None:
     first_rank = [item for item in reader.outline if not isinstance(item, list)]
     for number in range(1, len(NOTEBOOKS) + 1):
         (mark,) = (item for item in first_rank if item.title.startswith(f"{number}. "))
-        page = reader.pages[reader.get_destination_page_number(mark)]
-        assert page.extract_text().lstrip().startswith(f"{number}. "), mark.title
+        page = texts[reader.get_destination_page_number(mark)]
+        assert page.lstrip().startswith(f"{number}. "), mark.title
 
 
 def test_links_of_the_pdf_lead_into_it_or_to_the_web(reader) -> None:
@@ -70,26 +78,33 @@ def reader_names(reader) -> set[str]:
     return {name for own in reader.named_destinations for name in (own, own.removeprefix("/"))}
 
 
-def test_the_first_page_holds_the_title_and_widgets_their_figures(reader) -> None:
-    assert "Batch Normalization, Measured" in reader.pages[0].extract_text()
-    assert sum(len(page.images) for page in reader.pages) > len(NOTEBOOKS)
+def images(page) -> list:
+    """The images that a page names; those within its text would take a minute to look for."""
+    named = (page["/Resources"].get("/XObject") or {}).values()
+    return [each for each in named if each.get_object()["/Subtype"] == "/Image"]
 
 
-def test_paper_shows_no_button_and_no_fold(reader) -> None:
-    text = "".join(page.extract_text() for page in reader.pages[: len(reader.pages) // 2])
+def test_the_first_page_holds_the_title_and_widgets_their_figures(reader, texts: list[str]) -> None:
+    assert "Batch Normalization, Measured" in texts[0]
+    assert sum(len(images(page)) for page in reader.pages) > len(NOTEBOOKS)
+
+
+def test_paper_shows_no_button_and_no_fold(texts: list[str]) -> None:
+    text = "".join(texts)
     assert "Show code cell" not in text and "○ not started" not in text
     assert "Solution" in text
 
 
-def test_the_answers_stand_behind_each_chapter_and_nothing_counts_presses(reader) -> None:
-    texts = [page.extract_text() for page in reader.pages]
+def test_the_answers_stand_behind_each_chapter_and_nothing_counts_presses(
+    texts: list[str],
+) -> None:
     assert sum(text.count("Answers to the questions") for text in texts) == len(NOTEBOOKS)
     assert sum(text.count("✓ right") for text in texts) >= 2 * len(NOTEBOOKS)
     assert not [text for text in texts if "Where you stand" in text]
 
 
-def test_the_contents_name_the_page_of_every_chapter(reader) -> None:
-    contents = " ".join(reader.pages[0].extract_text().split())
+def test_the_contents_name_the_page_of_every_chapter(reader, texts: list[str]) -> None:
+    contents = " ".join(texts[0].split())
     for mark in (item for item in reader.outline if not isinstance(item, list)):
         if re.match(r"\d+\. ", mark.title):
             page = reader.get_destination_page_number(mark) + 1
