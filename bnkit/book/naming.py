@@ -132,8 +132,8 @@ def likely_pairs(
 
     Where one mistake alone shows, both together should look like it; where neither does, right; and
     one of the two should be close to what was seen, or on a line with it. Of what is as likely, the
-    first ways to make a mistake come first. The quick probes decide whose
-    other probes are worth looking at.
+    first ways to make a mistake come first. The quick probes decide whose other probes are worth
+    looking at.
     """
     if not quick:
         return _ranked(_Compared(expected, seen, runs, range(len(seen))))

@@ -57,29 +57,32 @@ class Tuning:
         Raises:
             ValueError: if it is an edge of the grid, and ``edge`` is not set.
         """
-        means = self.means(side)
-        best = max(means, key=means.__getitem__)
+        best = self._top(side)
         if edge:
             self.said.add(side)
-        elif best in (min(means), max(means)):
-            raise ValueError(f"{self.id}, {side}: best at {best:g}, an edge of {list(means)}")
+        elif self._is_edge(side, best):
+            grid = list(self.means(side))
+            raise ValueError(f"{self.id}, {side}: best at {best:g}, an edge of {grid}")
         return best
 
     def unsaid_edges(self) -> list[str]:
         """Sides whose best setting is an edge of their grid, which nobody said."""
-        found = []
-        for side in self.scores.keys() - self.said:
-            means = self.means(side)
-            if max(means, key=means.__getitem__) in (min(means), max(means)):
-                found.append(side)
-        return sorted(found)
+        sides = self.scores.keys() - self.said
+        return sorted(side for side in sides if self._is_edge(side, self._top(side)))
+
+    def _top(self, side: str) -> float:
+        means = self.means(side)
+        return max(means, key=means.__getitem__)
+
+    def _is_edge(self, side: str, setting: float) -> bool:
+        grid = self.scores[side]
+        return setting in (min(grid), max(grid))
 
     def _rows(self) -> list[list[str]]:
         grid = sorted({x for side in self.scores.values() for x in side})
         rows = [["", *(f"{x:g}" for x in grid)]]
         for side in self.scores:
-            means = self.means(side)
-            best = max(means, key=means.__getitem__)
+            means, best = self.means(side), self._top(side)
             marks = [
                 f"{means[x]:.4g}{'*' if x == best else ''}" if x in means else "" for x in grid
             ]
